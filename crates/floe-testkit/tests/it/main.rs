@@ -1,0 +1,4 @@
+//! The kit's own tests: each engine and registry started for real, on Debian 12 as root.
+
+mod busybox;
+mod engines;
