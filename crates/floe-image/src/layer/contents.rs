@@ -1,0 +1,54 @@
+//! What a layer holds, named so that the bytes follow: store paths by their NAR hashes, root files by value.
+
+use floe_store::{NarHash, StoreDir, StorePath};
+use serde::{Deserialize, Serialize};
+
+use super::root_tree::RootTree;
+
+/// What one layer holds. Equal contents with equal compression give equal bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum LayerContents {
+    /// Whole store paths under the store directory.
+    StorePaths {
+        /// Where the paths belong.
+        store_dir: StoreDir,
+        /// The paths. Invariant: sorted by base name, without duplicates.
+        paths: Vec<StoreEntry>,
+        /// Who owns each file.
+        owner: Owner,
+    },
+    /// What stands outside the store: links to packages, literal files, folders.
+    Root(RootTree),
+}
+
+/// One store path with the identity of its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreEntry {
+    /// The path.
+    pub path: StorePath,
+    /// SHA-256 of its NAR: packing fails when the files give another.
+    pub nar_hash: NarHash,
+    /// Bytes of its NAR.
+    pub nar_size: u64,
+}
+
+/// The numeric owner of files in a layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+impl LayerContents {
+    /// The bytes of content that packing reads, for progress: the NAR sizes, or 0 for a root tree.
+    #[must_use]
+    pub fn nar_size(&self) -> u64 {
+        match self {
+            Self::StorePaths { paths, .. } => paths.iter().map(|entry| entry.nar_size).sum(),
+            Self::Root(_) => 0,
+        }
+    }
+}
