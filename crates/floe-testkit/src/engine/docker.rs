@@ -5,7 +5,8 @@
 //! - `--iptables=false --bridge=none`: the machine's firewall and links stay as they are, so a container has either
 //!   no network or the host's.
 //! - `--config-file`: an empty one, so that `/etc/docker/daemon.json` does not count.
-//! - `--shutdown-timeout=1`: a container that a test forgot does not hold up the end.
+//! - `--shutdown-timeout=1`, and `--stop-timeout=0` for each container: one that a test forgot and that ignores
+//!   SIGTERM would hold up the end for ten seconds.
 //!
 //! The client is whatever `docker` is in `PATH`: Debian's 20.10 and newer ones speak to this daemon.
 
@@ -22,7 +23,8 @@ use crate::service::program;
 use crate::service::shared::Shared;
 
 /// The options of every container; see [`Run`].
-const HARDENED: &[&str] = &["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"];
+const HARDENED: &[&str] =
+    &["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--stop-timeout=0"];
 
 /// A private dockerd. Dropping it stops the daemon and removes its files.
 #[derive(Debug)]

@@ -6,6 +6,9 @@
 //! - `runtime = "runc"`: crun refuses a machine with hybrid cgroups.
 //! - `cgroup_manager = "cgroupfs"`, `events_logger = "file"`, `log_driver = "k8s-file"`: systemd may not run.
 //! - `default_ulimits`: podman asks for 1,048,576 files, and without `CAP_SYS_RESOURCE` runc may not raise a limit.
+//! - `static_dir` and `volume_path` where `--root` would put them: a container's monitor ends with `podman --root …
+//!   container cleanup`, and with another database of containers than ours, `podman run` would wait 20 seconds in
+//!   vain for the exit status in it.
 //! - `network_backend = "cni"`: Debian 12 has no netavark. The default bridge is shared with the machine's other
 //!   podmans, as is its database of addresses in `/var/lib/cni`; ports of containers are published on 127.0.0.1.
 
@@ -65,9 +68,9 @@ impl Podman {
                  static_dir = \"{}\"\n\
                  tmp_dir = \"{}\"\n\
                  volume_path = \"{}\"\n",
-                at("static"),
+                at("root/libpod"),
                 at("tmp"),
-                at("volumes")
+                at("root/volumes")
             ),
         )?;
         // No registry but the one that a test names: a short name must not reach the network.
@@ -78,7 +81,7 @@ impl Podman {
         // The network of a container is only undone by podman itself. An unused storage is not worth its start.
         podman.directory.set_teardown(&format!(
             "{variables}test ! -d '{}' || podman rm --all --force --time 0\n",
-            podman.directory.join("static").display()
+            podman.directory.join("root/libpod").display()
         ))?;
         Ok(podman)
     }
