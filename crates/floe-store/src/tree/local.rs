@@ -4,10 +4,11 @@
 //! changes underneath can lead to an error but not outside the tree.
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, OsString};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawMode};
@@ -65,12 +66,36 @@ impl TreeSource for LocalTrees {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
             Err(error) => return Err(WalkError::Unreadable { path: location, source: error.into() }),
         };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => Ok(Some(NodeKind::Directory)),
-            FileType::RegularFile => Ok(Some(NodeKind::Regular { executable: is_executable(stat.st_mode) })),
-            FileType::Symlink => Ok(Some(NodeKind::Symlink)),
-            _ => Err(WalkError::UnsupportedNode { path: location }),
+        node_kind_of(stat.st_mode).map(Some).ok_or(WalkError::UnsupportedNode { path: location })
+    }
+
+    fn children(&self, path: &StorePath, relative: &str) -> Result<Vec<(OsString, NodeKind)>, WalkError> {
+        let location = self.location(path).join(relative);
+        let unreadable = |source: io::Error| WalkError::Unreadable { path: location.clone(), source };
+        let mut children = Vec::new();
+        for entry in std::fs::read_dir(&location).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let mode = entry.metadata().map_err(unreadable)?.mode();
+            let kind = node_kind_of(mode).ok_or_else(|| WalkError::UnsupportedNode { path: entry.path() })?;
+            children.push((entry.file_name(), kind));
         }
+        children.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        Ok(children)
+    }
+
+    fn link_target(&self, path: &StorePath, relative: &str) -> Result<PathBuf, WalkError> {
+        let location = self.location(path).join(relative);
+        std::fs::read_link(&location).map_err(|source| WalkError::Unreadable { path: location, source })
+    }
+}
+
+/// The kind of node that a file's mode tells, or `None` for kinds that NAR does not know.
+fn node_kind_of(mode: RawMode) -> Option<NodeKind> {
+    match FileType::from_raw_mode(mode) {
+        FileType::Directory => Some(NodeKind::Directory),
+        FileType::RegularFile => Some(NodeKind::Regular { executable: is_executable(mode) }),
+        FileType::Symlink => Some(NodeKind::Symlink),
+        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod local;
 
 pub use local::LocalTrees;
 
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
@@ -29,6 +30,18 @@ pub trait TreeSource: Send + Sync {
     /// # Errors
     /// When the path cannot be looked at for another reason than being absent.
     fn node_kind(&self, path: &StorePath, relative: &str) -> Result<Option<NodeKind>, WalkError>;
+
+    /// The names and kinds of a directory's children, sorted by name.
+    ///
+    /// # Errors
+    /// When there is no such directory, or it cannot be read.
+    fn children(&self, path: &StorePath, relative: &str) -> Result<Vec<(OsString, NodeKind)>, WalkError>;
+
+    /// Where a symlink below a store path points to.
+    ///
+    /// # Errors
+    /// When there is no such symlink.
+    fn link_target(&self, path: &StorePath, relative: &str) -> Result<PathBuf, WalkError>;
 }
 
 /// The kinds of node that a NAR can hold.
