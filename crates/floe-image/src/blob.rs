@@ -40,7 +40,7 @@ pub trait BlobSource: Send + Sync {
     ///
     /// # Errors
     /// When the blob is not there, cannot be read, or its bytes are not those that the digest names.
-    fn copy_to(&self, blob: &Descriptor, out: &mut dyn Write) -> Result<(), BlobError>;
+    fn copy_to(&self, blob: &Descriptor, out: &mut (dyn Write + Send)) -> Result<(), BlobError>;
 }
 
 /// Why a blob could not be written or read.
