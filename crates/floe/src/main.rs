@@ -1,2 +1,7 @@
-//! floe
+//! floe turns Nix closures into OCI images.
+
+#![forbid(unsafe_code)]
+
+mod configuration;
+
 fn main() {}
