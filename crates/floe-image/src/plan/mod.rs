@@ -3,10 +3,26 @@
 //! A [`Closure`] and a [`Policy`] come in; a [`Plan`] goes out, its layers bottom first. Every path of
 //! the closure is in exactly one layer. The same closure gives the same plan on every machine.
 
+mod rule;
+
+mod application;
+mod grouping;
+mod stable;
+
+mod auto_layer;
+mod popularity;
+
+mod graph;
+mod index_set;
+
 use std::num::NonZeroUsize;
 
 use floe_store::{Closure, StorePath};
 use serde::{Deserialize, Serialize};
+
+use graph::ReferenceGraph;
+
+pub use rule::Rule;
 
 /// How store paths are shared out, and into how many layers at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,16 +66,28 @@ pub struct PlannedLayer {
     pub rule: Rule,
 }
 
-/// Why paths share a layer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum Rule {
-    /// A path that the image was asked for: it changes with every build of the application.
-    Application,
-    /// Paths that were grouped since they change together.
-    ChangesTogether,
-    /// One path alone.
-    Alone,
-    /// What was left when the budget was spent.
-    Remainder,
+/// Shares out the paths of a closure as the policy says.
+///
+/// Each path is in exactly one layer, and there are at most `policy.max_layers`. An empty closure gives
+/// a plan without layers. Pure: the same closure gives the same plan on every machine.
+#[must_use]
+pub fn plan(closure: &Closure, policy: &Policy) -> Plan {
+    let graph = ReferenceGraph::new(closure);
+    let max_layers = policy.max_layers.get();
+    let layers = match policy.strategy {
+        Strategy::Stable => stable::plan(closure, &graph, max_layers),
+        Strategy::AutoLayer => auto_layer::plan(&graph, max_layers),
+        Strategy::Popularity => popularity::plan(closure, &graph, max_layers),
+    };
+    Plan { strategy: policy.strategy, layers }
+}
+
+impl PlannedLayer {
+    fn new(graph: &ReferenceGraph<'_>, paths: &[usize], rule: Rule) -> Self {
+        let mut paths = paths.to_vec();
+        // Indices go by base name.
+        paths.sort_unstable();
+        let nar_size = graph.nar_size_of(paths.iter().copied());
+        Self { paths: paths.into_iter().map(|path| graph.paths[path].path.clone()).collect(), nar_size, rule }
+    }
 }
