@@ -67,6 +67,40 @@ impl Closure {
         Ok(Self { store_dir, roots, paths })
     }
 
+    /// Makes the closure of every path in `infos`; its roots are the paths that no other path refers to, sorted.
+    ///
+    /// Paths that only refer to each other in a circle have no such root: the first of them by name
+    /// becomes one, so that no path is left out.
+    ///
+    /// # Errors
+    /// When a reference is not among `infos`.
+    pub fn of_all(
+        store_dir: StoreDir,
+        infos: impl IntoIterator<Item = PathInfo>,
+    ) -> Result<Self, ClosureError> {
+        let infos: BTreeMap<StorePath, PathInfo> =
+            infos.into_iter().map(|info| (info.path.clone(), info)).collect();
+        let referred: BTreeSet<&StorePath> = infos
+            .values()
+            .flat_map(|info| info.references.iter().filter(|reference| **reference != info.path))
+            .collect();
+        let unreferred = infos.keys().filter(|path| !referred.contains(path));
+        let mut reached = BTreeSet::new();
+        let mut roots = Vec::new();
+        for root in unreferred.chain(infos.keys()) {
+            if !reached.insert(root) {
+                continue;
+            }
+            roots.push(root.clone());
+            let mut waiting = vec![root];
+            while let Some(info) = waiting.pop().and_then(|path| infos.get(path)) {
+                waiting.extend(info.references.iter().filter(|reference| reached.insert(reference)));
+            }
+        }
+        roots.sort();
+        Self::new(store_dir, roots, infos.into_values())
+    }
+
     /// Joins two closures of one store: the roots of both, in order, and every path once.
     ///
     /// # Errors
@@ -115,10 +149,10 @@ impl Closure {
         self.paths.is_empty()
     }
 
-    /// The sum of the NAR sizes, in bytes.
+    /// The sum of the NAR sizes, in bytes; stays at `u64::MAX` where sizes were made up.
     #[must_use]
     pub fn nar_size(&self) -> u64 {
-        self.paths.values().map(|info| info.nar_size).sum()
+        self.paths.values().fold(0, |sum, info| sum.saturating_add(info.nar_size))
     }
 }
 
@@ -162,6 +196,21 @@ mod tests {
         );
         let missing = Closure::new(StoreDir::default(), [path("a")], []);
         assert!(matches!(missing, Err(ClosureError::MissingRoot(root)) if root == path("a")));
+    }
+
+    #[test]
+    fn takes_unreferred_paths_for_roots() {
+        let infos = [
+            info("a", &["b", "a"]),
+            info("b", &[]),
+            info("x", &["y"]),
+            info("y", &["x", "b"]),
+            info("z", &["z"]),
+        ];
+        let closure = Closure::of_all(StoreDir::default(), infos).expect("a closure");
+        assert_eq!(closure.roots(), [path("a"), path("x"), path("z")]);
+        assert_eq!(closure.len(), 5);
+        assert!(Closure::of_all(StoreDir::default(), [info("a", &["b"])]).is_err());
     }
 
     #[test]

@@ -6,10 +6,11 @@
 //! and zeros up to a multiple of 8.
 
 use std::io::{self, Read};
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::tree::{TreeSource, Visitor, WalkError};
+use crate::tree::{self, TreeSource, Visitor, WalkError};
 use crate::{NarHash, StorePath};
 
 /// Bytes read from a file at once while it is only hashed.
@@ -108,7 +109,17 @@ fn padding(size: u64) -> usize {
 pub fn hash_tree(trees: &dyn TreeSource, path: &StorePath) -> Result<(NarHash, u64), WalkError> {
     let mut hasher = TreeHasher::default();
     trees.walk(path, &mut hasher)?;
-    Ok((NarHash::from_bytes(hasher.hash.finalize().into()), hasher.size))
+    Ok(hasher.finish())
+}
+
+/// Hashes what lies at a path of this disk, as [`hash_tree`] does for a store path; a symlink is not followed.
+///
+/// # Errors
+/// When nothing is there, or it cannot be walked.
+pub fn hash_location(location: &Path) -> Result<(NarHash, u64), WalkError> {
+    let mut hasher = TreeHasher::default();
+    tree::walk_location(location, &mut hasher)?;
+    Ok(hasher.finish())
 }
 
 /// A visitor that hashes the NAR of what it is shown.
@@ -121,6 +132,10 @@ struct TreeHasher {
 }
 
 impl TreeHasher {
+    fn finish(self) -> (NarHash, u64) {
+        (NarHash::from_bytes(self.hash.finalize().into()), self.size)
+    }
+
     fn frame(&mut self, encode: impl FnOnce(&mut Encoder, &mut Vec<u8>)) -> io::Result<()> {
         self.framing.clear();
         encode(&mut self.encoder, &mut self.framing);

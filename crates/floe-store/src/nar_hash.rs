@@ -52,6 +52,10 @@ impl FromStr for NarHash {
 }
 
 fn decode_hex(digits: &str) -> Option<Vec<u8>> {
+    // `from_str_radix` takes a sign for part of a number.
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
     digits
         .as_bytes()
         .chunks(2)
@@ -130,7 +134,8 @@ mod tests {
         for text in ["", "sha256:", "sha256-AAAA", "sha512:00", "md5:00", "sha256:zz", "sha256:é"] {
             assert!(text.parse::<NarHash>().is_err(), "{text}");
         }
-        let not_hex = format!("sha256:{}", "x".repeat(64));
-        assert!(not_hex.parse::<NarHash>().is_err());
+        for not_hex in ["x".repeat(64), "+f".repeat(32)] {
+            assert!(format!("sha256:{not_hex}").parse::<NarHash>().is_err(), "{not_hex}");
+        }
     }
 }

@@ -48,15 +48,7 @@ impl LocalTrees {
 
 impl TreeSource for LocalTrees {
     fn walk(&self, path: &StorePath, visitor: &mut dyn Visitor) -> Result<(), WalkError> {
-        let mut walk = Walk { location: self.location(path), relative: Vec::new(), visitor };
-        let parent = rustix::fs::CWD;
-        let name = walk.location.clone();
-        let kind = match lstat_kind(parent, &name) {
-            Ok(kind) => kind,
-            Err(Errno::NOENT) => return Err(WalkError::Missing { path: name }),
-            Err(error) => return Err(walk.unreadable(error)),
-        };
-        walk.node(parent, name.as_path(), kind, 0)
+        walk_location(&self.location(path), visitor)
     }
 
     fn node_kind(&self, path: &StorePath, relative: &str) -> Result<Option<NodeKind>, WalkError> {
@@ -96,6 +88,16 @@ fn node_kind_of(mode: RawMode) -> Option<NodeKind> {
         FileType::RegularFile => Some(NodeKind::Regular { executable: is_executable(mode) }),
         FileType::Symlink => Some(NodeKind::Symlink),
         _ => None,
+    }
+}
+
+/// Shows what lies at a path of this disk to a visitor; a symlink there is shown, not followed.
+pub(crate) fn walk_location(location: &Path, visitor: &mut dyn Visitor) -> Result<(), WalkError> {
+    let mut walk = Walk { location: location.to_owned(), relative: Vec::new(), visitor };
+    match lstat_kind(rustix::fs::CWD, location) {
+        Ok(kind) => walk.node(rustix::fs::CWD, location, kind, 0),
+        Err(Errno::NOENT) => Err(WalkError::Missing { path: location.to_owned() }),
+        Err(error) => Err(walk.unreadable(error)),
     }
 }
 

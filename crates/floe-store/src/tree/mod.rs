@@ -9,6 +9,8 @@ mod local;
 
 pub use local::LocalTrees;
 
+pub(crate) use local::walk_location;
+
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::PathBuf;
