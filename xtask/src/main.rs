@@ -1,2 +1,55 @@
-//! xtask
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`.
+//!
+//! Each subcommand is a file; what continuous integration runs is `cargo xtask test`, the same as a contributor.
+
+mod install;
+
+mod test;
+
+mod closure;
+
+mod demo;
+
+mod licences;
+
+mod steps;
+
+mod terminal;
+
+use std::env;
+use std::process::ExitCode;
+
+/// What `cargo xtask` prints when it does not know what to do.
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  install                          installs what tests and the demo need (Debian packages, as root)
+  test [STEP...]                   runs all steps of the test command, or only the named ones
+  closure node|developer|server    builds a closure that tests share and prints its root store paths
+  demo                             packs a web server of Node, runs it hardened and fetches its page
+";
+
+/// The exit code for bad usage, as in floe itself.
+const BAD_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["install"] => install::run(),
+        ["test", steps @ ..] => test::run(steps),
+        ["closure", name] => closure::run(name),
+        ["demo"] => demo::run(),
+        _ => {
+            terminal::complain(USAGE.trim_end());
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
