@@ -62,12 +62,21 @@ pub fn add(store: &Store, link: &Path, path: &StorePath) -> Result<(), GcRootErr
     // The link comes first: a registration of a link that is not there may be collected at once.
     replace_symlink(Path::new(&store.store_dir().full_path(path)), &link).map_err(write)?;
     let registration = registration(store, &link);
-    let registered = replace_symlink(&link, &registration);
-    match registered {
+    match register(&link, &registration) {
         Ok(()) => Ok(()),
         Err(error) if is_refusal(&error) => register_through_nix(store, &link, path),
         Err(source) => Err(GcRootError::Write { link: registration, source }),
     }
+}
+
+/// Writes the registration; like Nix, makes `gcroots/auto` when it is a store's first.
+fn register(link: &Path, registration: &Path) -> io::Result<()> {
+    if let Some(auto) = registration.parent()
+        && !auto.exists()
+    {
+        std::fs::create_dir(auto)?;
+    }
+    replace_symlink(link, registration)
 }
 
 /// Removes a root that [`add`] made, and its registration; does nothing when it is gone already.
@@ -133,7 +142,7 @@ fn remove_file(path: &Path) -> io::Result<()> {
 
 fn register_through_nix(store: &Store, link: &Path, path: &StorePath) -> Result<(), GcRootError> {
     let mut command = Command::new("nix-store");
-    command.arg("--realise");
+    command.args(["--realise", "--option", "substitute", "false"]);
     if let Some(argument) = store.nix_store_argument() {
         command.args(["--store", &argument]);
     }

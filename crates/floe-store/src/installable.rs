@@ -3,14 +3,16 @@
 //! Nix does the work (`nix build`), and its progress stays visible: on a terminal Nix draws it itself,
 //! elsewhere each line is passed on.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::process::Command;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::program::{self, RunNixError, StandardError};
-use crate::{ParseStorePathError, Store, StorePath};
+use crate::{ParseStorePathError, Store, StoreDir, StorePath};
 
 /// The beginnings of a flake reference that is a URL (Nix manual, "Flake references").
 const FLAKE_SCHEMES: [&str; 15] = [
@@ -60,8 +62,17 @@ pub enum BuildError {
         #[source]
         source: RunNixError,
     },
+    /// Nix printed something else than what `nix build --json` is known to print.
+    #[error("cannot read what nix build --json printed for {installable}")]
+    Json {
+        /// The installable.
+        installable: String,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// Nix printed something else than store paths.
-    #[error("nix build of {installable} printed no store path")]
+    #[error("nix build --json printed an output of {installable} that is no store path")]
     Output {
         /// The installable.
         installable: String,
@@ -83,7 +94,7 @@ pub fn is_installable(text: &str) -> bool {
     text.contains('#') || FLAKE_SCHEMES.iter().any(|scheme| text.starts_with(scheme))
 }
 
-/// Builds an installable with `nix build --no-link` and returns its outputs, in Nix's order, without duplicates.
+/// Builds an installable with `nix build --no-link` and returns its outputs, sorted by output name, without duplicates.
 ///
 /// `extra_arguments` stand before the installable: `--override-input`, `--impure`, `--offline`, …
 ///
@@ -95,7 +106,7 @@ pub fn build(
     extra_arguments: &[OsString],
     progress: Progress<'_>,
 ) -> Result<Vec<StorePath>, BuildError> {
-    let mut command = nix(store, &["build", "--no-link", "--print-out-paths"]);
+    let mut command = nix(store, &["build", "--no-link", "--json"]);
     let standard_error = match progress {
         Progress::Inherited => StandardError::Inherited,
         Progress::Lines(show) => {
@@ -106,11 +117,23 @@ pub fn build(
     command.args(extra_arguments).args(["--", installable]);
     let output = program::run(&mut command, standard_error)
         .map_err(|source| BuildError::Run { installable: installable.to_owned(), source })?;
+    parse_outputs(&output, installable, store.store_dir())
+}
+
+/// Parses what `nix build --json` prints: for each thing built its outputs, or its path when nothing was to be built.
+///
+/// `--print-out-paths` would be simpler and is too new: Nix 2.8 does not have it.
+fn parse_outputs(
+    bytes: &[u8],
+    installable: &str,
+    store_dir: &StoreDir,
+) -> Result<Vec<StorePath>, BuildError> {
+    let built: Vec<Built> = serde_json::from_slice(bytes)
+        .map_err(|source| BuildError::Json { installable: installable.to_owned(), source })?;
     let mut paths: Vec<StorePath> = Vec::new();
-    for line in String::from_utf8_lossy(&output).lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let path = store
-            .store_dir()
-            .parse(line)
+    for full_path in built.into_iter().flat_map(Built::paths) {
+        let path = store_dir
+            .parse(&full_path)
             .map_err(|source| BuildError::Output { installable: installable.to_owned(), source })?;
         if !paths.contains(&path) {
             paths.push(path);
@@ -120,6 +143,24 @@ pub fn build(
         return Err(BuildError::NoOutputs { installable: installable.to_owned() });
     }
     Ok(paths)
+}
+
+/// One thing that was built (Nix `built-path.cc`, `toJSON`).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Built {
+    Path(String),
+    Derivation { outputs: BTreeMap<String, String> },
+    Opaque { path: String },
+}
+
+impl Built {
+    fn paths(self) -> Vec<String> {
+        match self {
+            Self::Path(path) | Self::Opaque { path } => vec![path],
+            Self::Derivation { outputs } => outputs.into_values().collect(),
+        }
+    }
 }
 
 /// Asks Nix when an installable's flake was last changed, in seconds since 1970 (`nix flake metadata`).
@@ -166,6 +207,27 @@ mod tests {
         for text in ["./result", "/nix/store/x", ".", "result", "aaaa-app", ""] {
             assert!(!is_installable(text), "{text}");
         }
+    }
+
+    #[test]
+    fn reads_what_was_built() {
+        let [app, doc] = ["app", "app-doc"].map(|name| format!("/nix/store/{}-{name}", "a".repeat(32)));
+        let names = |text: &str| {
+            let paths = parse_outputs(text.as_bytes(), "x", &StoreDir::default())?;
+            Ok::<_, BuildError>(paths.iter().map(|path| path.name().to_owned()).collect::<Vec<_>>())
+        };
+        for (text, expected) in [
+            (
+                format!(r#"[{{"drvPath":"/x","outputs":{{"doc":"{doc}","out":"{app}"}}}}]"#),
+                vec!["app-doc", "app"],
+            ),
+            (format!(r#"[{{"path":"{app}"}},"{doc}","{app}"]"#), vec!["app", "app-doc"]),
+        ] {
+            assert_eq!(names(&text).expect("outputs"), expected, "{text}");
+        }
+        assert!(matches!(names("{}"), Err(BuildError::Json { .. })));
+        assert!(matches!(names("[]"), Err(BuildError::NoOutputs { .. })));
+        assert!(matches!(names(r#"["/etc/passwd"]"#), Err(BuildError::Output { .. })));
     }
 
     #[test]

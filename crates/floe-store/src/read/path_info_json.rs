@@ -122,8 +122,14 @@ pub fn closure(store: &Store, roots: &[StorePath]) -> Result<Closure, ReadPathIn
     let store_dir = store.store_dir();
     let mut command = Command::new(store.nix());
     command.args(["path-info", "--json", "--recursive", "--extra-experimental-features", "nix-command"]);
+    // Whether a path is valid here is no question for the network, which costs seconds where there is none.
+    command.args(["--option", "substitute", "false"]);
     if let Some(argument) = store.nix_store_argument() {
         command.args(["--store", &argument]);
+    }
+    if roots.iter().all(|root| root.name().ends_with(".drv")) {
+        // Older Nix takes a derivation for its outputs, unless told so; newer ones ask for no such thing.
+        command.arg("--derivation");
     }
     command.arg("--").args(roots.iter().map(|root| store_dir.full_path(root)));
     // The reason of a failure is kept in the error; warnings, such as the one about the format, say nothing of the paths.
@@ -300,4 +306,95 @@ fn content_address(value: &Value) -> Option<String> {
     let hash = HashText::deserialize(value.get("hash")?).ok()?.text();
     let hash = hash.parse::<NarHash>().map_or(hash, |sha256| sha256.to_string());
     Some(format!("{method}{hash}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SRI: &str = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    const BASE32: &str = "sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    /// Replaces `$A`, `$B` by base names and the hashes' names by hashes.
+    fn text(template: &str) -> String {
+        let base_name = |letter: &str, name: &str| format!("{}-{name}", letter.repeat(32));
+        template
+            .replace("$BASE32", BASE32)
+            .replace("$A", &base_name("a", "app"))
+            .replace("$B", &base_name("b", "library"))
+            .replace("$D", &base_name("d", "app.drv"))
+            .replace("$SRI", SRI)
+            .replace("$HEX", HEX)
+    }
+
+    #[test]
+    fn reads_one_closure_in_every_form() {
+        let mut seen: Vec<Vec<PathInfo>> = Vec::new();
+        for template in [
+            // Nix 2.8
+            r#"[{"path":"/nix/store/$A","narHash":"$SRI","narSize":120,"references":["/nix/store/$A","/nix/store/$B"],
+                "deriver":"/nix/store/$D","registrationTime":1,"signatures":["k:x"],"valid":true},
+                {"path":"/nix/store/$B","narHash":"$BASE32","narSize":96,"references":[],"ca":"fixed:r:$BASE32"}]"#,
+            // Nix 2.19
+            r#"{"/nix/store/$A":{"ca":null,"deriver":"/nix/store/$D","narHash":"$SRI","narSize":120,
+                "references":["/nix/store/$B","/nix/store/$A"],"ultimate":true},
+                "/nix/store/$B":{"ca":"fixed:r:$BASE32","deriver":null,"narHash":"sha256:$HEX","narSize":96,"references":[]}}"#,
+            // --json-format 2
+            r#"{"version":2,"storeDir":"/nix/store","info":{"$A":{"version":2,"ca":null,"deriver":"$D","narHash":"$SRI",
+                "narSize":120,"references":["$A","$B"]},"$B":{"ca":{"method":"nar","hash":"$SRI"},
+                "narHash":{"algorithm":"sha256","format":"base16","hash":"$HEX"},"narSize":96,"references":[]}}}"#,
+            // --json-format 3
+            r#"{"version":3,"storeDir":"/nix/store","info":{"$A":{"deriver":"$D","narHash":"$SRI","narSize":120,
+                "references":["$A","$B"],"signatures":[{"keyName":"k","sig":"x"}]},
+                "$B":{"ca":{"method":"nar","hash":{"algorithm":"sha256","format":"base64",
+                "hash":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}},"narHash":"$SRI","narSize":96,"references":[]}}}"#,
+        ] {
+            let infos = parse(text(template).as_bytes(), &StoreDir::default());
+            seen.push(infos.unwrap_or_else(|error| panic!("{error:?}: {template}")));
+        }
+        let [app, library] = &seen[0][..] else { panic!("two paths") };
+        assert_eq!((app.references.len(), app.nar_size, library.nar_size), (2, 120, 96));
+        assert_eq!(app.deriver.as_ref().map(StorePath::name), Some("app.drv"));
+        assert_eq!(library.content_address.as_deref(), Some(text("fixed:r:$BASE32").as_str()));
+        assert!(seen.iter().all(|infos| *infos == seen[0]), "{seen:#?}");
+        assert_eq!(parse(b"[]", &StoreDir::default()).expect("an empty array"), []);
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (template, expected) in [
+            ("", "not the JSON"),
+            ("7", "expected an array or an object"),
+            (r#"[{"narHash":"$SRI"}]"#, "expected an array or an object"),
+            (r#"{"/nix/store/$A":null}"#, "app is not a valid path"),
+            (r#"[{"path":"/nix/store/$A","valid":false}]"#, "app is not a valid path"),
+            (r#"{"version":9,"info":{}}"#, "format 9 is not known"),
+            (r#"{"version":2,"storeDir":"/gnu/store","info":{}}"#, "the store \"/gnu/store\""),
+            (r#"{"version":2}"#, "expected an array or an object"),
+            (r#"{"/etc/passwd":{"narHash":"$SRI","narSize":1}}"#, "bad store path"),
+            (r#"{"$A":{"narHash":"md5:00","narSize":1}}"#, "has the NAR hash md5:00"),
+            (
+                r#"{"$A":{"narHash":"$SRI","narSize":18446744073709551615}}"#,
+                "has a NAR of 18446744073709551615",
+            ),
+            (r#"{"$A":{"narHash":"$SRI","narSize":-1}}"#, "not the JSON"),
+            (r#"{"$A":{"narHash":"$SRI","narSize":1,"references":["x"]}}"#, "bad store path"),
+        ] {
+            let error = parse(text(template).as_bytes(), &StoreDir::default()).expect_err(template);
+            assert!(error.to_string().contains(expected), "{template}: {error}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..100)) {
+            drop(parse(&bytes, &StoreDir::default()));
+        }
+
+        #[test]
+        fn never_panics_on_json(template in r#"[\[{]("(path|narHash|narSize|info|version|\$A|\$SRI|ca)"|[:,\[\]{}0-9]|null){0,40}"#) {
+            drop(parse(text(&template).as_bytes(), &StoreDir::default()));
+        }
+    }
 }
