@@ -1,12 +1,25 @@
 //! A layer is a tar of store paths, or of the links and files of the image's root, as one blob.
 //!
-//! [`LayerContents`] says what a layer holds, by NAR hash, so that it can be remembered ([`memo`]) and
-//! packed again from the store at any time; [`pack`] reads each file once and writes the blob.
+//! [`LayerContents`] says what a layer holds, by NAR hash, so that it can be remembered ([`Memo`]) and
+//! packed again from the store at any time; a [`Packer`] reads each file once and writes the blob.
 
+mod compression;
 mod contents;
+mod digest_writer;
+mod entries;
+mod memo;
+mod pack;
+mod pipeline;
 pub mod root_tree;
+mod sha256_pair;
+mod spare;
+mod stream;
+mod tar;
 
+pub use compression::{Compression, UnsupportedLevelError};
 pub use contents::{LayerContents, Owner, StoreEntry};
+pub use memo::{Memo, MemoKey};
+pub use pack::{PackError, PackProgress, Packer};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,23 +34,4 @@ pub struct Layer {
     pub diff_id: DiffId,
     /// The bytes of the tar.
     pub tar_size: u64,
-}
-
-/// How a layer's tar becomes a blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "algorithm", content = "level")]
-pub enum Compression {
-    /// zstd at a level from 1 to 19.
-    Zstd(i32),
-    /// gzip at a level from 1 to 12.
-    Gzip(i32),
-    /// No compression.
-    None,
-}
-
-impl Default for Compression {
-    /// zstd at level 3: six to twelve times faster than gzip at 6, and smaller.
-    fn default() -> Self {
-        Self::Zstd(3)
-    }
 }

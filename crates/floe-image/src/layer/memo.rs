@@ -1,0 +1,199 @@
+//! What was packed before is remembered: the [`Layer`] of equal contents need not be packed again.
+//!
+//! One small file for each fact, named by the SHA-256 of everything the fact depends on. A file is
+//! written beside its place and renamed, so concurrent runs share a memo without a lock, and its last line is
+//! the digest of the rest: whatever was cut short or damaged counts as not remembered and is written anew.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Compression, Layer, LayerContents};
+use crate::oci::{Digest, canonical_json};
+
+/// Counts the changes of the tar's form: a layer remembered under another number is packed again.
+const FORMAT_VERSION: u32 = 1;
+
+/// Everything that a layer's bytes depend on, hashed: contents by NAR hash, compressor, format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MemoKey(Digest);
+
+impl MemoKey {
+    /// The key of contents that are compressed so.
+    #[must_use]
+    pub fn of(contents: &LayerContents, compression: Compression) -> Self {
+        #[derive(Serialize)]
+        struct Everything<'a> {
+            format_version: u32,
+            library: String,
+            block_size: usize,
+            compression: Compression,
+            contents: &'a LayerContents,
+        }
+        Self(Digest::of(&canonical_json::to_vec(&Everything {
+            format_version: FORMAT_VERSION,
+            library: compression.library(),
+            block_size: compression.block_size(),
+            compression,
+            contents,
+        })))
+    }
+
+    /// The key as a digest, to name other things by.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.0
+    }
+}
+
+/// A directory of remembered facts.
+///
+/// ```
+/// use floe_image::layer::Memo;
+/// use floe_image::oci::Digest;
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let folder = tempfile::tempdir()?;
+/// let memo = Memo::open(folder.path().join("memo"));
+/// let closure = Digest::of(b"the NAR hashes of a closure");
+/// assert_eq!(memo.fact("platform", closure), None);
+/// memo.remember_fact("platform", closure, "linux/amd64")?;
+/// assert_eq!(memo.fact("platform", closure).as_deref(), Some("linux/amd64"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Memo {
+    directory: PathBuf,
+}
+
+impl Memo {
+    /// Uses a directory, which is made when something is first remembered.
+    #[must_use]
+    pub fn open(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    /// The layer that was packed for this key.
+    #[must_use]
+    pub fn layer(&self, key: &MemoKey) -> Option<Layer> {
+        self.read("layer", key.0)
+    }
+
+    /// Remembers a packed layer, in place of what was remembered before.
+    ///
+    /// # Errors
+    /// When the entry cannot be written; the memo is then as it was.
+    pub fn remember(&self, key: &MemoKey, layer: &Layer) -> io::Result<()> {
+        self.write("layer", key.0, layer)
+    }
+
+    /// A small fact that follows from what `key` names; `kind` says which, in a few lower-case letters.
+    #[must_use]
+    pub fn fact(&self, kind: &str, key: Digest) -> Option<String> {
+        self.read(&format!("fact-{kind}"), key)
+    }
+
+    /// Remembers a fact, in place of what was remembered before.
+    ///
+    /// # Errors
+    /// When the entry cannot be written; the memo is then as it was.
+    pub fn remember_fact(&self, kind: &str, key: Digest, value: &str) -> io::Result<()> {
+        self.write(&format!("fact-{kind}"), key, value)
+    }
+
+    /// Forgets what was neither written nor used since a point in time; returns how many entries went.
+    ///
+    /// # Errors
+    /// When a directory cannot be listed, or an entry not removed.
+    pub fn prune(&self, older_than: SystemTime) -> io::Result<u64> {
+        prune_directory(&self.directory, older_than)
+    }
+
+    fn place(&self, kind: &str, key: Digest) -> PathBuf {
+        let hex = key.hex();
+        let (first, rest) = hex.split_at(2);
+        self.directory.join(kind).join(first).join(rest)
+    }
+
+    /// An entry that cannot be read is as good as none: the fact is found out again.
+    fn read<T: DeserializeOwned>(&self, kind: &str, key: Digest) -> Option<T> {
+        let place = self.place(kind, key);
+        let bytes = fs::read(&place).ok()?;
+        let value = decode(&bytes)?;
+        // Where the time cannot be set, say on a read-only file system, the entry only seems older.
+        mark_used(&place).ok();
+        Some(value)
+    }
+
+    fn write<T: Serialize + ?Sized>(&self, kind: &str, key: Digest, value: &T) -> io::Result<()> {
+        let place = self.place(kind, key);
+        let directory = place.parent().unwrap_or(&self.directory);
+        fs::create_dir_all(directory)?;
+        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+        file.write_all(&encode(&value))?;
+        file.persist(&place)?;
+        Ok(())
+    }
+}
+
+/// JSON in one line, then the digest of that line.
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = canonical_json::to_vec(value);
+    let digest = Digest::of(&bytes);
+    bytes.extend_from_slice(format!("\n{digest}\n").as_bytes());
+    bytes
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let lines = bytes.strip_suffix(b"\n")?;
+    let end = lines.iter().rposition(|byte| *byte == b'\n')?;
+    let (json, digest) = (&lines[..end], &lines[end + 1..]);
+    let intact = Digest::of(json).to_string().as_bytes() == digest;
+    intact.then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+/// Sets the time of last change to now; that of last access is often not kept.
+fn mark_used(place: &Path) -> io::Result<()> {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let unchanged = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let times = Timestamps { last_access: unchanged, last_modification: now };
+    Ok(rustix::fs::utimensat(CWD, place, &times, AtFlags::empty())?)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "each entry is judged alone, so their order is of no consequence"
+)]
+fn prune_directory(directory: &Path, older_than: SystemTime) -> io::Result<u64> {
+    let mut removed = 0;
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let metadata = match entry.metadata() {
+            // Another run pruned it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
+        if metadata.is_dir() {
+            removed += prune_directory(&entry.path(), older_than)?;
+        } else if metadata.modified()? < older_than {
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                outcome => {
+                    outcome?;
+                    removed += 1;
+                }
+            }
+        }
+    }
+    Ok(removed)
+}
