@@ -2,6 +2,9 @@
 //!
 //! In: `cargo metadata`. Out: nothing, or the packages whose licence expression (SPDX 2.3, annex D) cannot be
 //! fulfilled with the list here. Whole workspace, so development dependencies as well.
+//!
+//! cargo-deny would check the same and security advisories too; it is not used because its database of advisories
+//! is a git repository that continuous integration cannot reach.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;

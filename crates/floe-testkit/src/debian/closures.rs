@@ -141,7 +141,7 @@ impl BuiltClosure {
 ///
 /// When Debian's mirror cannot be reached or Nix, patchelf or apt are missing.
 pub fn node_closure() -> Result<BuiltClosure, ClosureError> {
-    debian_closure("node", &NODE)
+    build_closure("node", whole_set(), &NODE)
 }
 
 /// Returns a developer's set of tools: about 800 store paths, 3 GB.
@@ -152,7 +152,7 @@ pub fn node_closure() -> Result<BuiltClosure, ClosureError> {
 ///
 /// Those of [`node_closure`].
 pub fn developer_closure() -> Result<BuiltClosure, ClosureError> {
-    debian_closure("developer", &DEVELOPER)
+    build_closure("developer", whole_set(), &DEVELOPER)
 }
 
 /// Returns the example in `examples/node-server`, built as its flake says, with the package set for nixpkgs.
@@ -178,13 +178,32 @@ pub fn node_server() -> Result<BuiltClosure, ClosureError> {
     })
 }
 
-fn debian_closure(name: &str, roots: &[&str]) -> Result<BuiltClosure, ClosureError> {
-    remember(name, recipe(roots), || {
+/// Builds `roots`, Debian's package names, from a package set of the caller's choice: another system, or other
+/// versions of some packages, as a real update would bring them.
+///
+/// `name` is the closure's in the cache: another set or other roots need another name. A closure of another
+/// system is only repackaged, so this machine need not run its programs.
+///
+/// # Errors
+///
+/// Those of [`node_closure`], and when the release does not have the packages.
+pub fn build_closure(
+    name: &str,
+    config: PackageSetConfig,
+    roots: &[&str],
+) -> Result<BuiltClosure, ClosureError> {
+    let mut recipe = recipe(roots);
+    recipe.update(&config.system);
+    for (package, version) in &config.held {
+        recipe.update(format!("{package}={version}\n"));
+    }
+    let system = config.system.clone();
+    remember(name, recipe, || {
         let wrap = |source| ClosureError::PackageSet { source: Box::new(source) };
-        let set = PackageSet::prepare(whole_set()).map_err(wrap)?;
+        let set = PackageSet::prepare(config).map_err(wrap)?;
         set.fetch(roots).map_err(wrap)?;
-        let arguments =
-            roots.iter().map(|root| format!("path:{}#debian.\"{root}\"", set.flake().display())).collect();
+        let attribute = format!("path:{}#legacyPackages.{system}.debian", set.flake().display());
+        let arguments = roots.iter().map(|root| format!("{attribute}.\"{root}\"")).collect();
         Ok((arguments, set.flake().to_owned()))
     })
 }

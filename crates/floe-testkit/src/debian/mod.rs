@@ -21,6 +21,6 @@ mod version;
 
 mod nix_text;
 
-pub use closures::{BuiltClosure, ClosureError, developer_closure, node_closure, node_server};
+pub use closures::{BuiltClosure, ClosureError, build_closure, developer_closure, node_closure, node_server};
 pub use package_set::{PackageSet, PackageSetConfig, PackageSetError};
 pub use resolution::ResolutionError;
