@@ -1,1 +1,21 @@
-//! floe-destination
+//! Where images go and where they come from: layouts, archives, engines, registries.
+//!
+//! The user writes a [`DestinationName`]; it becomes a [`Destination`], whose sink takes blobs while they are
+//! packed and which then makes the image appear, whole. What can be read is a [`floe_image::BlobSource`], from which
+//! [`Documents`] are read. Nothing here knows Nix.
+
+#![forbid(unsafe_code)]
+
+mod destination;
+mod documents;
+pub mod engine;
+mod image_name;
+mod oci_layout;
+mod staging;
+mod verify;
+
+pub use destination::{DeliverError, Delivered, Destination, Either};
+pub use documents::{Documents, MAX_DOCUMENT, ReadDocumentsError, read_bytes};
+pub use engine::{EngineError, EngineKind};
+pub use image_name::{ImageName, ParseImageNameError};
+pub use oci_layout::{OciLayout, OciLayoutDestination, OpenLayoutError, ResolveError};
