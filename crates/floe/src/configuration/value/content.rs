@@ -70,7 +70,7 @@ impl FromStr for Content {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() || text.contains(['\0', '\n']) {
             let expected = "a store path, a link to one, a directory, or a flake installable such as .#app";
-            return Err(BadValue::expected(text, "something to put into an image", expected));
+            return Err(BadValue::new(text, "something to put into an image", expected));
         }
         let is_installable = text.contains('#') || SCHEMES.iter().any(|scheme| text.starts_with(scheme));
         if is_installable { Ok(Self::Installable(text.to_owned())) } else { Ok(Self::Path(text.into())) }

@@ -34,7 +34,7 @@ impl FromStr for Created {
         let seconds = text.parse().ok().or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second));
         seconds.and_then(Self::from_seconds).ok_or_else(|| {
             let expected = "\"now\", a time such as 2025-01-31T12:00:00Z, or seconds since 1970";
-            BadValue::expected(text, "a time of creation", expected)
+            BadValue::new(text, "a time of creation", expected)
         })
     }
 }

@@ -30,9 +30,8 @@ impl FromStr for Port {
 
     /// Reads `3000` and `3000/udp`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let expected = || {
-            BadValue::expected(text, "a port", "a number from 1 to 65535, such as 3000, 3000/tcp or 53/udp")
-        };
+        let expected =
+            || BadValue::new(text, "a port", "a number from 1 to 65535, such as 3000, 3000/tcp or 53/udp");
         let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
         let protocol = match protocol {
             "tcp" => Protocol::Tcp,

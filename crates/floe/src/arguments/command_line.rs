@@ -1,0 +1,116 @@
+//! The whole command line, and its errors in floe's own form.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::GlobalArguments;
+use crate::commands::{build, completions, export, images, load, man, plan, remove, run};
+use crate::failure::{Failure, Outcome};
+use crate::terminal::Terminal;
+
+const EXAMPLES: &str = "\
+Examples:
+  floe build ./result                     make an image of a build's closure, and record it
+  floe run result                         run it: not as root, read-only, without capabilities
+  floe build .#app --to oci-archive:app.tar
+                                          build a flake's package, write its image to a file
+  floe build --port 3000 .#app --to -  | podman load
+                                          hand an image to an engine
+  floe build app && floe load docker app  build [image.app] of floe.toml, give it to docker
+  floe plan .#app                         show which store paths would share a layer
+
+Exit codes: 0 done, 1 failed, 2 bad usage, 3 broken pipe, 255 bug in floe.";
+
+/// Turn Nix closures into container images
+///
+/// floe makes OCI images of what Nix builds, straight from the store, byte for byte the same on every machine, and
+/// hands them to podman, docker, containerd, or a file.
+#[derive(Debug, Parser)]
+#[command(name = "floe", version, after_help = EXAMPLES, max_term_width = 100, propagate_version = true)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) global: GlobalArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Build(Box<build::Arguments>),
+    Plan(Box<plan::Arguments>),
+    Run(run::Arguments),
+    Load(load::Arguments),
+    Export(export::Arguments),
+    Images(images::Arguments),
+    Remove(remove::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
+}
+
+/// Why there is no command line to act on.
+#[derive(Debug)]
+pub(crate) enum Early {
+    /// Help or the version was asked for: its text.
+    Asked(String),
+    /// The words make no sense.
+    Failure(Failure),
+}
+
+impl CommandLine {
+    /// Reads the words of a command line, the program's name first.
+    ///
+    /// # Errors
+    /// When help was asked for, or the words make no sense.
+    pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, Early> {
+        let matches = Self::command().try_get_matches_from(words);
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Early::Asked(error.render().to_string()),
+            _ => Early::Failure(usage_failure(&error)),
+        })
+    }
+
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// As the subcommand.
+    pub(crate) fn run(self, terminal: &Terminal) -> Outcome {
+        match self.command {
+            Command::Build(arguments) => build::run(*arguments, terminal),
+            Command::Plan(arguments) => plan::run(*arguments, terminal),
+            Command::Run(arguments) => run::run(arguments, terminal),
+            Command::Load(arguments) => load::run(arguments, terminal),
+            Command::Export(arguments) => export::run(arguments, terminal),
+            Command::Images(arguments) => images::run(&arguments, terminal),
+            Command::Remove(arguments) => remove::run(arguments, terminal),
+            Command::Completions(arguments) => completions::run(&arguments, terminal),
+            Command::Man(arguments) => man::run(&arguments, terminal),
+        }
+    }
+}
+
+/// Turns clap's paragraphs into one line and hints.
+fn usage_failure(error: &clap::Error) -> Failure {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        || error.kind() == ErrorKind::MissingSubcommand
+    {
+        return Failure::bad_usage("no command given: expected one such as `floe build ./result`")
+            .hint("`floe --help` shows the commands with examples");
+    }
+    let text = error.render().to_string();
+    let mut paragraphs = text.split("\n\n");
+    let message = paragraphs.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let message: Vec<&str> = message.split_whitespace().collect();
+    let mut failure = Failure::bad_usage(message.join(" "));
+    for line in paragraphs.flat_map(str::lines) {
+        if let Some(tip) = line.trim().strip_prefix("tip: ") {
+            failure = failure.hint(tip);
+        } else if let Some(usage) = line.strip_prefix("Usage: ") {
+            failure = failure.hint(format!("usage: {usage}"));
+        }
+    }
+    failure
+}

@@ -1,0 +1,17 @@
+//! The command line: what can be said, and what was said.
+//!
+//! The words of a command line come in; a [`CommandLine`] goes out, or a [`Failure`](crate::failure::Failure)
+//! in floe's own form. Each subcommand's own arguments are in its file in `commands`.
+
+mod command_line;
+mod global;
+mod image_flags;
+mod selection;
+
+pub(crate) use command_line::{Command, CommandLine, Early};
+pub(crate) use global::{ColorWhen, GlobalArguments, ProgressWhen};
+pub(crate) use image_flags::ImageFlags;
+pub(crate) use selection::{Selection, SelectionFlags};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! The subcommands: one file each, its `Arguments`, then `run`.
+
+pub(crate) mod build;
+pub(crate) mod plan;
+
+pub(crate) mod export;
+pub(crate) mod images;
+pub(crate) mod load;
+pub(crate) mod remove;
+pub(crate) mod run;
+
+pub(crate) mod completions;
+pub(crate) mod man;
