@@ -143,6 +143,12 @@ impl Store {
         &self.config.store_dir
     }
 
+    /// The physical root, when it is not this machine's `/`.
+    #[must_use]
+    pub fn root(&self) -> Option<&Path> {
+        self.config.root.as_deref()
+    }
+
     /// The `nix` program.
     #[must_use]
     pub fn nix(&self) -> &OsStr {

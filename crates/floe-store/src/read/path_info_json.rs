@@ -10,6 +10,7 @@
 //! Fields that are not needed are skipped, so a newer Nix may add more.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde::Deserialize;
@@ -85,6 +86,12 @@ pub enum ParsePathInfoError {
 /// Why `nix path-info` told no closure.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadPathInfoError {
+    /// There is no store below the root. Nix was not asked, because it would make an empty one there.
+    #[error("there is no store below {}", root.display())]
+    NoStore {
+        /// The physical root.
+        root: PathBuf,
+    },
     /// The program could not be run, or failed.
     #[error("nix path-info gave no answer")]
     Run {
@@ -117,9 +124,14 @@ pub enum ReadPathInfoError {
 /// Runs `nix path-info --json --recursive` for the roots.
 ///
 /// # Errors
-/// When Nix is not installed, a root is not valid, or the answer cannot be read.
+/// When Nix is not installed, there is no store below its root, a root is not valid, or the answer cannot be read.
 pub fn closure(store: &Store, roots: &[StorePath]) -> Result<Closure, ReadPathInfoError> {
     let store_dir = store.store_dir();
+    if let Some(root) = store.root()
+        && !store.database().exists()
+    {
+        return Err(ReadPathInfoError::NoStore { root: root.to_owned() });
+    }
     let mut command = Command::new(store.nix());
     command.args(["path-info", "--json", "--recursive", "--extra-experimental-features", "nix-command"]);
     // Whether a path is valid here is no question for the network, which costs seconds where there is none.
