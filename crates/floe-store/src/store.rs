@@ -265,8 +265,11 @@ impl Store {
 
     fn explain(&self, roots: &[StorePath], sources: SourceErrors) -> ReadClosureError {
         let no_database = matches!(sources.database, ReadDatabaseError::Missing { .. });
-        let no_program =
-            matches!(sources.path_info, ReadPathInfoError::Run { source: RunNixError::NotInstalled { .. } });
+        let no_program = matches!(
+            sources.path_info,
+            ReadPathInfoError::NoStore { .. }
+                | ReadPathInfoError::Run { source: RunNixError::NotInstalled { .. } }
+        );
         let no_daemon = matches!(
             &sources.daemon,
             ReadDaemonError::Connect { source, .. } if source.kind() == io::ErrorKind::NotFound

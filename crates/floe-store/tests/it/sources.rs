@@ -103,6 +103,15 @@ fn asks_nix_when_the_path_is_not_in_the_database() {
 }
 
 #[test]
+fn makes_no_store_where_there_is_none() {
+    let stage = Stage::rooted();
+    let path = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-app".parse().expect("a store path");
+    let error = stage.store.closure(&[path]).expect_err("no store");
+    assert!(matches!(error, ReadClosureError::NoNix { .. }), "{error:?}");
+    assert!(!stage.store.root().expect("a root").exists());
+}
+
+#[test]
 fn names_a_path_that_is_not_valid_with_every_reason() {
     let stage = Stage::rooted();
     stage.texts();
