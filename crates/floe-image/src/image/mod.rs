@@ -1,1 +1,26 @@
-//! image
+//! An image is layers and a config, joined by a manifest.
+//!
+//! [`Settings`] and a closure come in; [`compose`] draws up what each layer holds and how a container
+//! starts; [`assemble`] packs the layers into a sink; the [`Image`] that goes out is a recipe: it
+//! names every byte and can be stored, and [`RecipeBlobs`] makes the blobs again from the store.
+
+mod assemble;
+mod compose;
+mod recipe;
+mod settings;
+mod users;
+
+pub use assemble::{AssembleError, Observer, Workshop, assemble};
+pub use compose::{ComposeError, Draft, DraftLayer, compose};
+pub use recipe::{Image, ImageLayer, RecipeBlobs};
+pub use settings::{Settings, User};
+
+/// The label that lists the variables a container needs, separated by spaces.
+pub const REQUIRED_ENV_LABEL: &str = "dev.floe.required-env";
+
+/// The annotation of a layer's descriptor that names its memo key, so that a machine without a memo
+/// can learn the layer's digests from a manifest.
+pub const MEMO_KEY_ANNOTATION: &str = "dev.floe.memo-key";
+
+/// The annotation of a layer's descriptor that lists its store paths by base name, separated by spaces.
+pub const STORE_PATHS_ANNOTATION: &str = "dev.floe.store-paths";

@@ -1,0 +1,152 @@
+//! A recipe names every byte of an image without holding the layers: config, digests, and what each
+//! layer is packed from. It is what floe records; blobs are made again from the store when asked for.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use floe_store::TreeSource;
+use serde::{Deserialize, Serialize};
+
+use super::{MEMO_KEY_ANNOTATION, STORE_PATHS_ANNOTATION};
+use crate::layer::{Compression, Layer, LayerContents, MemoKey, Packer};
+use crate::oci::{Config, Descriptor, Digest, Manifest, MediaType, canonical_json};
+use crate::{BlobError, BlobSource};
+
+/// An image as a recipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The layers, bottom first.
+    pub layers: Vec<ImageLayer>,
+    /// The config, whole.
+    pub config: Config,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// How layers became blobs.
+    pub compression: Compression,
+}
+
+/// One layer of an image: what it was packed from, and what came out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageLayer {
+    /// What the layer holds.
+    pub contents: LayerContents,
+    /// Its blob and its tar.
+    pub layer: Layer,
+    /// Why these contents share a layer, for people.
+    pub reason: String,
+}
+
+impl Image {
+    /// The config's bytes; the same image gives the same bytes.
+    #[must_use]
+    pub fn config_bytes(&self) -> Vec<u8> {
+        canonical_json::to_vec(&self.config)
+    }
+
+    /// The manifest, whose canonical bytes the image's digest is the digest of.
+    #[must_use]
+    pub fn manifest(&self) -> Manifest {
+        let layers = self.layers.iter().map(|layer| layer.annotated_descriptor(self.compression)).collect();
+        let config = Descriptor::of(MediaType::Config, &self.config_bytes());
+        Manifest::image(config, layers, self.annotations.clone())
+    }
+
+    /// The digest of the image's manifest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&canonical_json::to_vec(&self.manifest()))
+    }
+
+    /// The sum of the layers' blobs, in bytes.
+    #[must_use]
+    pub fn compressed_size(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.layer.descriptor.size).sum()
+    }
+}
+
+impl ImageLayer {
+    /// The layer's descriptor with what a later build wants to know of it.
+    fn annotated_descriptor(&self, compression: Compression) -> Descriptor {
+        let mut descriptor = self.layer.descriptor.clone();
+        let key = MemoKey::of(&self.contents, compression);
+        descriptor.annotations.insert(MEMO_KEY_ANNOTATION.to_owned(), key.digest().to_string());
+        if let LayerContents::StorePaths { paths, .. } = &self.contents {
+            let names: Vec<&str> = paths.iter().map(|entry| entry.path.as_str()).collect();
+            descriptor.annotations.insert(STORE_PATHS_ANNOTATION.to_owned(), names.join(" "));
+        }
+        descriptor
+    }
+}
+
+/// An image's blobs, taken from a cache where it has them, else packed again from the store.
+pub struct RecipeBlobs<'a> {
+    /// The image.
+    pub image: &'a Image,
+    /// Where the files of its store paths are.
+    pub trees: &'a dyn TreeSource,
+    /// Where blobs may lie ready.
+    pub cache: Option<&'a dyn BlobSource>,
+    /// Packs the layers again, with the image's compression.
+    pub packer: &'a Packer,
+}
+
+impl BlobSource for RecipeBlobs<'_> {
+    fn copy_to(&self, blob: &Descriptor, out: &mut (dyn Write + Send)) -> Result<(), BlobError> {
+        let mut out = Counted { out, written: 0 };
+        if let Some(cache) = self.cache {
+            match cache.copy_to(blob, &mut out) {
+                // A cache that lost the blob before a byte was written changes nothing.
+                Err(BlobError::Missing(_) | BlobError::WrongBytes { .. }) if out.written == 0 => {}
+                outcome => return outcome,
+            }
+        }
+        let layer = self.image.layers.iter().find(|layer| layer.layer.descriptor.digest == blob.digest);
+        match layer {
+            Some(layer) => self.pack_again(layer, &mut out),
+            None => self.config(blob, &mut out),
+        }
+    }
+}
+
+impl RecipeBlobs<'_> {
+    fn pack_again(&self, layer: &ImageLayer, out: &mut dyn Write) -> Result<(), BlobError> {
+        let expected = layer.layer.descriptor.digest;
+        let packed = self.packer.pack(&layer.contents, self.trees, &(), out);
+        let packed = packed.map_err(|error| BlobError::Other {
+            action: format!("pack layer {expected}"),
+            source: error.into(),
+        })?;
+        if packed.descriptor.digest != expected {
+            let found = packed.descriptor.digest;
+            return Err(BlobError::WrongBytes { expected, found, size: packed.descriptor.size });
+        }
+        Ok(())
+    }
+
+    fn config(&self, blob: &Descriptor, out: &mut dyn Write) -> Result<(), BlobError> {
+        let bytes = self.image.config_bytes();
+        if Digest::of(&bytes) != blob.digest {
+            return Err(BlobError::Missing(blob.digest));
+        }
+        let failed = |source| BlobError::Io { action: format!("write blob {}", blob.digest), source };
+        out.write_all(&bytes).map_err(failed)
+    }
+}
+
+/// Counts what passes, so that a source that failed half-way is not followed by another.
+struct Counted<'a> {
+    out: &'a mut (dyn Write + Send),
+    written: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.written += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
