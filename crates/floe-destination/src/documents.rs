@@ -43,7 +43,7 @@ pub enum ReadDocumentsError {
         media_type: MediaType,
         /// Why.
         #[source]
-        source: BlobError,
+        source: Box<BlobError>,
     },
     /// A document is larger than any real one; reading it could exhaust the memory.
     #[error("{media_type} {digest} has {size} bytes: expected at most {MAX_DOCUMENT}")]
@@ -94,7 +94,11 @@ impl Documents {
     /// When `manifest.config` does not describe `config_bytes` or they are no config: a bug of the caller.
     #[must_use]
     pub fn new(manifest: Manifest, config_bytes: Vec<u8>) -> Self {
-        assert_eq!(manifest.config.digest, Digest::of(&config_bytes), "the manifest names the config's digest");
+        assert_eq!(
+            manifest.config.digest,
+            Digest::of(&config_bytes),
+            "the manifest names the config's digest"
+        );
         let config = serde_json::from_slice(&config_bytes).expect("the caller wrote a config");
         let manifest_bytes = canonical_json::to_vec(&manifest);
         let media_type = manifest.media_type.clone().unwrap_or(MediaType::Manifest);
@@ -180,7 +184,7 @@ pub fn read_bytes(source: &dyn BlobSource, blob: &Descriptor) -> Result<Vec<u8>,
     let mut bytes = Bounded(Vec::new());
     match source.copy_to(blob, &mut bytes) {
         Ok(()) => Ok(bytes.0),
-        Err(source) => Err(ReadDocumentsError::Blob { digest, media_type, source }),
+        Err(error) => Err(ReadDocumentsError::Blob { digest, media_type, source: Box::new(error) }),
     }
 }
 

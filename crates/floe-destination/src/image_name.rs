@@ -1,13 +1,16 @@
 //! An image name is what a person calls an image on one machine: `app`, `app:1.0`, `ghcr.io/team/app:1.0`.
 //!
-//! Engines write the same short name differently, and each finds `app:1.0` when it is asked for it in its own
-//! words; [`ImageName::in_engine`] has them. Found by trial with podman 4.3, docker 28 and containerd 1.6:
+//! Engines write the same short name differently; [`ImageName::in_engine`] has each one's words. By trial with podman
+//! 4.3, docker 20.10 and containerd 1.6:
 //!
-//! | engine | loads `app:1.0` as | `run app:1.0` |
-//! |---|---|---|
-//! | podman | `localhost/app:1.0` (from the archive's annotations or `RepoTags`) | finds it |
-//! | docker | `app:1.0` (short for `docker.io/library/app:1.0`) | finds it |
-//! | containerd | `docker.io/library/app:1.0` (the annotation `io.containerd.image.name`) | wants the full name |
+//! | loaded through | listed by podman | by docker | by containerd |
+//! |---|---|---|---|
+//! | `podman:`, `docker:`, `containerd:` | `localhost/app:1.0` | `app:1.0` | `docker.io/library/app:1.0` |
+//! | an archive of floe | `docker.io/library/app:1.0` | `app:1.0` | `docker.io/library/app:1.0` |
+//! | an archive without a name | no name | no name | not at all |
+//!
+//! podman's own builds are `localhost/…`, hence the difference; podman and docker find either as `app:1.0`. `ctr` wants
+//! the full name. A name with a registry's host is the same everywhere.
 
 use std::fmt;
 use std::str::FromStr;
@@ -81,7 +84,7 @@ impl ImageName {
         })
     }
 
-    /// The name that the engine lists after it loaded the image from an archive of floe.
+    /// The name that the engine lists after floe loaded the image into it, and by which it runs it.
     #[must_use]
     pub fn in_engine(&self, engine: EngineKind) -> String {
         match engine {
@@ -141,7 +144,12 @@ mod tests {
             ("team/app:1", "localhost/team/app:1", "team/app:1", "docker.io/team/app:1"),
             ("ghcr.io/t/app:1", "ghcr.io/t/app:1", "ghcr.io/t/app:1", "ghcr.io/t/app:1"),
             ("localhost/app:1", "localhost/app:1", "localhost/app:1", "localhost/app:1"),
-            ("localhost:5000/app", "localhost:5000/app:latest", "localhost:5000/app:latest", "localhost:5000/app:latest"),
+            (
+                "localhost:5000/app",
+                "localhost:5000/app:latest",
+                "localhost:5000/app:latest",
+                "localhost:5000/app:latest",
+            ),
         ] {
             let name: ImageName = text.parse().expect("an image name");
             assert_eq!(name.in_engine(EngineKind::Podman), podman);
@@ -154,7 +162,10 @@ mod tests {
     #[test]
     fn refuses_what_names_no_image() {
         for text in ["", "App", "app:", "app:a b", "a//b", ":1"] {
-            assert!(matches!(text.parse::<ImageName>(), Err(ParseImageNameError::Malformed { .. })), "{text}");
+            assert!(
+                matches!(text.parse::<ImageName>(), Err(ParseImageNameError::Malformed { .. })),
+                "{text}"
+            );
         }
         let digest = floe_image::oci::Digest::of(b"");
         assert!(matches!(format!("app@{digest}").parse::<ImageName>(), Err(ParseImageNameError::Digest(_))));

@@ -6,16 +6,24 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
+mod cache;
 mod destination;
+mod destination_name;
 mod documents;
 pub mod engine;
 mod image_name;
 mod oci_layout;
+mod record;
 mod staging;
 mod verify;
 
+pub use archive::{Archive, ArchiveDestination, ArchiveFormat, OpenArchiveError};
+pub use cache::{BlobCache, OpenCacheError};
 pub use destination::{DeliverError, Delivered, Destination, Either};
+pub use destination_name::{DestinationName, ParseDestinationError};
 pub use documents::{Documents, MAX_DOCUMENT, ReadDocumentsError, read_bytes};
 pub use engine::{EngineError, EngineKind};
 pub use image_name::{ImageName, ParseImageNameError};
 pub use oci_layout::{OciLayout, OciLayoutDestination, OpenLayoutError, ResolveError};
+pub use record::{Record, RecordError};

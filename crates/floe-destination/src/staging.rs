@@ -166,19 +166,33 @@ impl Write for StagedWriter<'_> {
     }
 }
 
-impl BlobWriter for StagedWriter<'_> {
-    fn commit(mut self: Box<Self>, blob: &Descriptor) -> Result<(), BlobError> {
+impl StagedWriter<'_> {
+    /// Ends the file and returns its path; it has the blob's size.
+    pub(crate) fn complete(mut self, blob: &Descriptor) -> Result<PathBuf, BlobError> {
         self.flush().map_err(|source| self.failed(source))?;
         if self.size != blob.size {
             let file = File::open(&self.path).map_err(|source| self.failed(source))?;
-            return Err(verify::wrong_bytes(blob, file).map_or_else(|source| self.failed(source), |error| error));
+            return Err(
+                verify::wrong_bytes(blob, file).unwrap_or_else(|source| self.failed(source))
+            );
         }
         self.file = None;
-        let mut blobs = self.staged.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let superseded = blobs.insert(blob.digest, self.path.clone());
+        Ok(self.path.clone())
+    }
+}
+
+impl BlobWriter for StagedWriter<'_> {
+    fn commit(self: Box<Self>, blob: &Descriptor) -> Result<(), BlobError> {
+        let staged = self.staged;
+        let path = self.complete(blob)?;
+        let mut blobs = staged.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let superseded = blobs.insert(blob.digest, path);
         drop(blobs);
-        // Two threads packed the same blob: one file is enough, and the other goes with the directory.
-        superseded.map_or(Ok(()), fs::remove_file).map_err(|source| self.failed(source))
+        // Two threads packed the same blob: one file is enough.
+        superseded.map_or(Ok(()), |path| {
+            fs::remove_file(&path)
+                .map_err(|source| BlobError::Io { action: format!("remove {}", path.display()), source })
+        })
     }
 }
 

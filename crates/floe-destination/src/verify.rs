@@ -4,8 +4,8 @@
 
 use std::io::{self, Read, Write};
 
-use floe_image::oci::{Descriptor, DigestHasher};
 use floe_image::BlobError;
+use floe_image::oci::{Descriptor, DigestHasher};
 
 /// Bytes moved at once.
 const BUFFER: usize = 256 * 1024;
@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn believes_only_the_right_bytes() {
         let blob = Descriptor::of(MediaType::LayerTar, b"bytes");
-        for (bytes, right) in [(&b"bytes"[..], true), (b"byteS", false), (b"byte", false), (b"bytes!", false)] {
+        for (bytes, right) in [(&b"bytes"[..], true), (b"byteS", false), (b"byte", false), (b"bytes!", false)]
+        {
             let result = copy(&blob, "a test", &mut &*bytes, &mut io::sink());
             assert_eq!(result.is_ok(), right, "{bytes:?}");
         }

@@ -1,5 +1,19 @@
 //! Container engines of this machine: images are loaded into them and run by them, through their own programs.
+//!
+//! Each engine's file says how it is spoken to, as argument lists, and nothing more: [`destination`] loads with them and
+//! [`run`] runs. The programs see floe's environment, so `DOCKER_HOST`, `CONTAINER_HOST` or `CONTAINERD_ADDRESS` work.
 
 mod kind;
+mod probe;
 
+mod destination;
+mod run;
+
+mod containerd;
+mod docker;
+mod podman;
+
+pub use destination::EngineDestination;
 pub use kind::{EngineError, EngineKind};
+pub use probe::{detect, reads_zstd};
+pub use run::{RunRequest, Volume, run, run_arguments};

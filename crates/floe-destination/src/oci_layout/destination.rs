@@ -20,7 +20,7 @@ use crate::staging::{self, StagedBlobs};
 use crate::{Documents, ImageName};
 
 /// The version in `oci-layout`; a reader accepts no other.
-pub(crate) const LAYOUT_VERSION: &str = "1.0.0";
+pub(super) const LAYOUT_VERSION: &str = "1.0.0";
 
 /// The annotation that holds an entry's tag (OCI image-spec v1.1, annotations.md).
 pub(crate) const REFERENCE_NAME: &str = "org.opencontainers.image.ref.name";
@@ -47,8 +47,7 @@ impl OciLayoutDestination {
     pub fn create(directory: &Path, tag: Option<&str>) -> Result<Self, DeliverError> {
         let made = MadeDirectory::make(directory).map_err(|source| cannot("create", directory, source))?;
         check_directory(directory)?;
-        let staged =
-            StagedBlobs::new(directory).map_err(|source| cannot("write into", directory, source))?;
+        let staged = StagedBlobs::new(directory).map_err(|source| cannot("write into", directory, source))?;
         Ok(Self { directory: directory.to_owned(), tag: tag.map(str::to_owned), staged, _made: made })
     }
 
@@ -71,16 +70,24 @@ impl OciLayoutDestination {
 
     /// Stages the documents, and each layer that is neither here nor staged.
     fn complete(&self, image: &Documents, blobs: &dyn BlobSource) -> Result<(), DeliverError> {
-        let documents =
-            [(&image.manifest.config, &image.config_bytes), (&image.manifest_descriptor, &image.manifest_bytes)];
+        let documents = [
+            (&image.manifest.config, &image.config_bytes),
+            (&image.manifest_descriptor, &image.manifest_bytes),
+        ];
         let deliver = |blob: &Descriptor, result: Result<(), BlobError>| {
             result.map_err(|source| DeliverError::Blob { digest: blob.digest, source })
         };
         for (blob, bytes) in documents {
-            deliver(blob, self.holds(blob).and_then(|held| if held { Ok(()) } else { self.staged.write(blob, bytes) }))?;
+            deliver(
+                blob,
+                self.holds(blob).and_then(|held| if held { Ok(()) } else { self.staged.write(blob, bytes) }),
+            )?;
         }
         for layer in &image.manifest.layers {
-            deliver(layer, self.holds(layer).and_then(|held| if held { Ok(()) } else { self.fetch(layer, blobs) }))?;
+            deliver(
+                layer,
+                self.holds(layer).and_then(|held| if held { Ok(()) } else { self.fetch(layer, blobs) }),
+            )?;
         }
         Ok(())
     }
@@ -164,7 +171,8 @@ impl Destination for OciLayoutDestination {
             .map_err(|error| cannot("lock", &self.directory, error.into()))?;
         let written = self.publish()?;
         let tag = self.tag.as_deref().or_else(|| name.map(ImageName::tag));
-        self.publish_index(index_entry(image, tag, name))?;
+        let full_name = name.map(|name| name.reference().to_string());
+        self.publish_index(index_entry(image, tag, full_name.as_deref()))?;
         let colon_tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
         Ok(Delivered {
             location: format!("oci:{}{colon_tag}", self.directory.display()),
@@ -175,12 +183,12 @@ impl Destination for OciLayoutDestination {
 }
 
 /// The entry of an image in `index.json`.
-pub(crate) fn index_entry(image: &Documents, tag: Option<&str>, name: Option<&ImageName>) -> Descriptor {
+pub(crate) fn index_entry(image: &Documents, tag: Option<&str>, full_name: Option<&str>) -> Descriptor {
     let mut entry = image.manifest_descriptor.clone();
     entry.platform = Some(image.config.platform());
     let tag = tag.map(|tag| (REFERENCE_NAME.to_owned(), tag.to_owned()));
-    let name = name.map(|name| (CONTAINERD_NAME.to_owned(), name.reference().to_string()));
-    entry.annotations.extend(tag.into_iter().chain(name));
+    let full_name = full_name.map(|name| (CONTAINERD_NAME.to_owned(), name.to_owned()));
+    entry.annotations.extend(tag.into_iter().chain(full_name));
     entry
 }
 
@@ -195,7 +203,8 @@ fn put(index: &mut Index, entry: Descriptor) {
     let tag = |entry: &Descriptor| entry.annotations.get(REFERENCE_NAME).cloned();
     let wanted = tag(&entry);
     let is_replaced = |other: &Descriptor| {
-        tag(other) == wanted && (wanted.is_some() || other.platform.is_none() || other.platform == entry.platform)
+        tag(other) == wanted
+            && (wanted.is_some() || other.platform.is_none() || other.platform == entry.platform)
     };
     let position = index.manifests.iter().position(is_replaced).unwrap_or(index.manifests.len());
     index.manifests.retain(|other| !is_replaced(other));
@@ -294,7 +303,8 @@ mod tests {
         fs::write(directory.path().join("letter"), "dear").expect("it is writable");
         let error = OciLayoutDestination::create(directory.path(), None).expect_err("it holds a letter");
         assert!(matches!(error, DeliverError::NotALayout(_)), "{error}");
-        fs::write(directory.path().join("oci-layout"), r#"{"imageLayoutVersion":"2.0.0"}"#).expect("writable");
+        fs::write(directory.path().join("oci-layout"), r#"{"imageLayoutVersion":"2.0.0"}"#)
+            .expect("writable");
         let error = OciLayoutDestination::create(directory.path(), None).expect_err("another version");
         assert!(error.to_string().contains("2.0.0"), "{error}");
     }

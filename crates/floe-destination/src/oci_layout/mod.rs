@@ -9,5 +9,5 @@ mod source;
 pub use destination::OciLayoutDestination;
 pub use source::{OciLayout, OpenLayoutError, ResolveError};
 
-pub(crate) use destination::{LAYOUT_VERSION, REFERENCE_NAME, index_entry, layout_bytes};
+pub(crate) use destination::{REFERENCE_NAME, index_entry, layout_bytes};
 pub(crate) use source::resolve;

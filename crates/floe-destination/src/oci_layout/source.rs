@@ -156,9 +156,7 @@ fn read(path: &Path) -> Result<Vec<u8>, OpenLayoutError> {
         return Err(cannot(io::Error::other("not a regular file")));
     }
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes))
-        .map_err(cannot)?;
+    File::open(path).and_then(|file| file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)).map_err(cannot)?;
     if bytes.len() as u64 > MAX_DOCUMENT {
         let reason = format!("expected at most {MAX_DOCUMENT} bytes");
         return Err(OpenLayoutError::Malformed { path: path.to_owned(), reason });

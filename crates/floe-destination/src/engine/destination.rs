@@ -1,0 +1,163 @@
+//! Loading an image into an engine: the hybrid archive, written into the engine's program through a pipe.
+//!
+//! Nothing is written to a disk here when all digests are known beforehand; other blobs are spooled first. The engine
+//! itself makes the image appear at once: podman and docker read the whole archive before they name the image.
+
+use std::collections::VecDeque;
+use std::io::{self, BufWriter, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+
+use floe_image::oci::Descriptor;
+use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
+
+use super::probe::cannot_start;
+use super::{EngineError, EngineKind, containerd, docker, podman};
+use crate::archive::{ArchiveFormat, ArchiveNames, ArchiveWriter, WriteFailure};
+use crate::destination::{DeliverError, Delivered, Destination};
+use crate::staging::StagedBlobs;
+use crate::{Documents, ImageName};
+
+/// Bytes that are gathered before a write into the pipe.
+const WRITE_BUFFER: usize = 256 * 1024;
+
+/// How much of an engine's complaint is kept: progress lines come first, the reason last.
+const TAIL: usize = 4096;
+
+/// Takes one image into an engine.
+#[derive(Debug)]
+pub struct EngineDestination {
+    engine: EngineKind,
+    name: Option<ImageName>,
+    spool: StagedBlobs,
+}
+
+impl EngineDestination {
+    /// Prepares for an engine. The image gets `name`, else the name that it is finished with. Blobs whose digest is not
+    /// known beforehand are spooled in the directory `spool`.
+    ///
+    /// # Errors
+    ///
+    /// When the spool cannot be written.
+    pub fn new(engine: EngineKind, name: Option<ImageName>, spool: &Path) -> Result<Self, DeliverError> {
+        let spool = StagedBlobs::new(spool).map_err(|source| DeliverError::Io {
+            action: format!("write into {}", spool.display()),
+            source,
+        })?;
+        Ok(Self { engine, name, spool })
+    }
+}
+
+impl BlobSink for EngineDestination {
+    fn has(&self, _blob: &Descriptor) -> Result<bool, BlobError> {
+        Ok(true)
+    }
+
+    fn begin(&self, _known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
+        Ok(Box::new(self.spool.begin()?))
+    }
+}
+
+impl Destination for EngineDestination {
+    fn sink(&self) -> &dyn BlobSink {
+        self
+    }
+
+    fn finish(
+        self: Box<Self>,
+        image: &Documents,
+        name: Option<&ImageName>,
+        blobs: &dyn BlobSource,
+    ) -> Result<Delivered, DeliverError> {
+        let engine = self.engine;
+        let name = self.name.as_ref().or(name);
+        if name.is_none() && engine == EngineKind::Containerd {
+            return Err(DeliverError::Engine(EngineError::Unsupported {
+                engine,
+                wish: "take an image without a name",
+                instead: "write containerd:NAME",
+            }));
+        }
+        let names = names_in(engine, name);
+        let archive =
+            ArchiveWriter { format: ArchiveFormat::Hybrid, image, names, spooled: &self.spool, blobs };
+        let written = load(engine, &archive)?;
+        let location = match name {
+            Some(name) => name.in_engine(engine),
+            None => image.manifest.config.digest.hex(),
+        };
+        Ok(Delivered { location, manifest: image.manifest_descriptor.clone(), written })
+    }
+}
+
+/// The names in an archive that one engine alone reads.
+fn names_in(engine: EngineKind, name: Option<&ImageName>) -> ArchiveNames {
+    let mut names = ArchiveNames::new(name);
+    if engine == EngineKind::Podman {
+        // podman takes its name from containerd's annotation, and its own builds are `localhost/…`.
+        names.containerd = name.map(|name| name.in_engine(engine));
+    }
+    names
+}
+
+fn load(engine: EngineKind, archive: &ArchiveWriter<'_>) -> Result<u64, DeliverError> {
+    let arguments = match engine {
+        EngineKind::Podman => podman::LOAD,
+        EngineKind::Docker => docker::LOAD,
+        EngineKind::Containerd => containerd::LOAD,
+    };
+    let command = format!("{} {}", engine.program(), arguments.join(" "));
+    let mut child = Command::new(engine.program())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|source| cannot_start(engine, source))?;
+    let stdin = child.stdin.take().expect("standard input is a pipe");
+    let stderr = keep_tail(child.stderr.take().expect("standard error is a pipe"));
+
+    let mut out = BufWriter::with_capacity(WRITE_BUFFER, stdin);
+    let result = archive.write(&mut out);
+    if let Err(WriteFailure::Blob(..)) = &result {
+        // The engine must not take the end of the pipe for the end of the archive.
+        stop(&mut child, &command)?;
+    }
+    // Closes the pipe without another write: all was flushed, or the engine reads no more.
+    drop(out.into_parts());
+    let status =
+        child.wait().map_err(|source| EngineError::Io { action: format!("wait for {command}"), source })?;
+    let stderr = stderr.join().unwrap_or_default();
+    match result {
+        Err(failure @ WriteFailure::Blob(..)) => Err(failure.into_error(&command)),
+        // An engine that gives up closes the pipe: its own words are the reason.
+        _ if !status.success() => Err(EngineError::Failed { command, status, stderr }.into()),
+        Err(failure) => Err(failure.into_error(&format!("into '{command}'"))),
+        Ok(written) => Ok(written),
+    }
+}
+
+fn stop(child: &mut Child, command: &str) -> Result<(), EngineError> {
+    child.kill().map_err(|source| EngineError::Io { action: format!("stop {command}"), source })
+}
+
+/// Reads a stream to its end in a thread, so that its writer never waits, and keeps the last lines.
+fn keep_tail(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut tail = VecDeque::new();
+        let mut buffer = [0; 4096];
+        loop {
+            match stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => tail.extend(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What was read until then is all that there is to show.
+                Err(_) => break,
+            }
+            let surplus = tail.len().saturating_sub(TAIL);
+            tail.drain(..surplus);
+        }
+        String::from_utf8_lossy(tail.make_contiguous()).trim().to_owned()
+    })
+}
