@@ -15,6 +15,7 @@ pub mod engine;
 mod image_name;
 mod oci_layout;
 mod record;
+pub mod registry;
 mod staging;
 mod verify;
 

@@ -1,0 +1,482 @@
+//! The `Authorization` of a request: Basic, or a token for its scope.
+//!
+//! Flow: distribution's `docs/spec/auth/{token,oauth,scope}.md`. A scope comes in, a header value goes out; tokens
+//! are kept for each scope until they expire, and asked for once however many requests wait.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
+
+use super::challenge::Challenge;
+use super::client::Shared;
+use super::credentials::{Credential, CredentialError, Secret};
+use super::exchange::{ExchangeError, read_bounded, refusal};
+use super::host::{Host, is_loopback};
+
+/// A token is trusted for at least this long, whatever its server says (token.md: "for compatibility").
+const SHORTEST_TOKEN_LIFE: Duration = Duration::from_secs(60);
+
+/// A token that ends sooner than this is not used any more: the request would arrive too late.
+const TOKEN_MARGIN: Duration = Duration::from_secs(5);
+
+/// More than any token server's answer.
+const LONGEST_TOKEN_ANSWER: usize = 1 << 20;
+
+/// The user name that stands for an identity token where only a user name and a password are taken.
+const TOKEN_USER: &str = "<token>";
+
+/// What a request needs to be allowed to do: one or more `repository:<path>:<actions>`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Scope(Vec<String>);
+
+impl Scope {
+    /// The registry as a whole.
+    pub(super) fn registry() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn pull(repository: &str) -> Self {
+        Self(vec![format!("repository:{repository}:pull")])
+    }
+
+    pub(super) fn push(repository: &str) -> Self {
+        Self(vec![format!("repository:{repository}:pull,push")])
+    }
+
+    pub(super) fn delete(repository: &str) -> Self {
+        Self(vec![format!("repository:{repository}:pull,delete")])
+    }
+
+    /// The push scope comes first: some token servers grant only that one.
+    pub(super) fn mount(repository: &str, source: &str) -> Self {
+        let mut scope = Self::push(repository);
+        scope.0.push(format!("repository:{source}:pull"));
+        scope
+    }
+}
+
+/// A request could not be authorized.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// The login files or helpers could not be read.
+    #[error("cannot find the login for '{host}'")]
+    Credentials {
+        /// The registry.
+        host: String,
+        /// Why.
+        #[source]
+        source: CredentialError,
+    },
+    /// The registry names a token server on a private or link-local address that is not its own: following it would
+    /// let a registry make floe send credentials into the user's network.
+    #[error("'{host}' names a token server on a private address, '{realm}'; credentials are not sent there")]
+    PrivateRealm {
+        /// The registry.
+        host: String,
+        /// The token server's host.
+        realm: String,
+    },
+    /// The token server would be spoken to without encryption, though the registry is encrypted.
+    #[error("'{host}' names a token server without HTTPS, '{realm}'; credentials are not sent there")]
+    PlainRealm {
+        /// The registry.
+        host: String,
+        /// The token server's host.
+        realm: String,
+    },
+    /// The token server answered 200 without a token.
+    #[error("the token server '{realm}' of '{host}' answered without a token")]
+    NoToken {
+        /// The registry.
+        host: String,
+        /// The token server's host.
+        realm: String,
+    },
+    /// The token server refused or could not be reached.
+    #[error("cannot get a token for '{host}'")]
+    TokenServer {
+        /// The registry.
+        host: String,
+        /// Why.
+        #[source]
+        source: Box<ExchangeError>,
+    },
+}
+
+/// The tokens of one host and one credential.
+#[derive(Default)]
+pub(super) struct Tokens {
+    by_scope: BTreeMap<Scope, Token>,
+    /// The identity token that the server gave out in exchange for ours.
+    rotated: Option<Secret>,
+}
+
+struct Token {
+    value: Secret,
+    expires: Instant,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    access_token: Option<String>,
+    #[serde(default)]
+    expires_in: Option<u64>,
+    #[serde(default)]
+    refresh_token: Option<String>,
+}
+
+/// The value of `Authorization` for a request; `None` when the registry asks for nothing or nothing is known.
+///
+/// `rejected` is the value that the registry just answered 401 to: it is not used again.
+pub(super) async fn authorization(
+    shared: &Shared,
+    host: &Host,
+    account: &Account,
+    scope: &Scope,
+    rejected: Option<&HeaderValue>,
+) -> Result<Option<HeaderValue>, AuthError> {
+    let (realm, service) = match host.challenge() {
+        Challenge::None => return Ok(None),
+        Challenge::Basic => return Ok(basic(&account.credential)),
+        Challenge::Bearer { realm, service } => (realm, service),
+    };
+    if let Credential::RegistryToken(token) = &account.credential {
+        return Ok(bearer(token));
+    }
+    // Held while the token is fetched: requests that wait for the same token ask for it once.
+    let mut tokens = account.tokens.lock().await;
+    if let Some(token) = tokens.by_scope.get(scope) {
+        let header = bearer(&token.value);
+        let is_fresh = token.expires.saturating_duration_since(Instant::now()) > TOKEN_MARGIN;
+        if is_fresh && header.as_ref() != rejected {
+            return Ok(header);
+        }
+    }
+    check_realm(host, &realm).await?;
+    let identity = match (&account.credential, &tokens.rotated) {
+        (Credential::IdentityToken { username, token }, rotated) => {
+            Some((username.clone(), rotated.clone().unwrap_or_else(|| token.clone())))
+        }
+        _ => None,
+    };
+    let request = TokenRequest { shared, host, realm: &realm, service: service.as_deref(), scope };
+    let asked = Instant::now();
+    let answer = request.send(&account.credential, identity).await?;
+    let value = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
+    let value = Secret::new(
+        value
+            .ok_or_else(|| AuthError::NoToken { host: host.name().to_owned(), realm: realm_name(&realm) })?,
+    );
+    if let Some(rotated) = answer.refresh_token.filter(|token| !token.is_empty()) {
+        tokens.rotated = Some(Secret::new(rotated));
+    }
+    let life = Duration::from_secs(answer.expires_in.unwrap_or(0)).max(SHORTEST_TOKEN_LIFE);
+    let header = bearer(&value);
+    tokens.by_scope.insert(scope.clone(), Token { value, expires: asked + life.min(MAX_TOKEN_LIFE) });
+    Ok(header)
+}
+
+/// Longer than any command runs, and short enough for every clock to add.
+const MAX_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Who speaks to a host, with the tokens that were given to them.
+#[derive(Default)]
+pub(super) struct Account {
+    pub(super) credential: Credential,
+    tokens: tokio::sync::Mutex<Tokens>,
+}
+
+impl Account {
+    pub(super) fn new(credential: Credential) -> Self {
+        Self { credential, tokens: tokio::sync::Mutex::default() }
+    }
+}
+
+struct TokenRequest<'a> {
+    shared: &'a Shared,
+    host: &'a Host,
+    realm: &'a Url,
+    service: Option<&'a str>,
+    scope: &'a Scope,
+}
+
+impl TokenRequest<'_> {
+    async fn send(
+        &self,
+        credential: &Credential,
+        identity: Option<(Option<String>, Secret)>,
+    ) -> Result<Answer, AuthError> {
+        let Some((username, token)) = identity else {
+            return self.fetch(self.by_get(credential)).await;
+        };
+        match self.fetch(self.by_post(&token)).await {
+            Err(AuthError::TokenServer { source, .. }) if knows_no_post(&source) => {
+                let username = username.unwrap_or_else(|| TOKEN_USER.to_owned());
+                self.fetch(self.by_get(&Credential::Password { username, password: token })).await
+            }
+            result => result,
+        }
+    }
+
+    /// `GET realm?service=&scope=&account=` with Basic (token.md).
+    fn by_get(&self, credential: &Credential) -> Outgoing {
+        let mut url = self.realm.clone();
+        {
+            let mut query = url.query_pairs_mut();
+            if let Some(service) = self.service {
+                query.append_pair("service", service);
+            }
+            for scope in &self.scope.0 {
+                query.append_pair("scope", scope);
+            }
+            if let Credential::Password { username, .. } = credential {
+                query.append_pair("account", username);
+            }
+        }
+        Outgoing { method: Method::GET, url, authorization: basic(credential), form: None }
+    }
+
+    /// The form of a refresh (oauth.md).
+    fn by_post(&self, token: &Secret) -> Outgoing {
+        let mut form = Url::parse("form:").expect("a scheme alone is a URL");
+        form.query_pairs_mut()
+            .append_pair("grant_type", "refresh_token")
+            .append_pair("service", self.service.unwrap_or_default())
+            .append_pair("client_id", "floe")
+            .append_pair("scope", &self.scope.0.join(" "))
+            .append_pair("refresh_token", token.reveal());
+        let form = form.query().map(Secret::new);
+        Outgoing { method: Method::POST, url: self.realm.clone(), authorization: None, form }
+    }
+
+    async fn fetch(&self, outgoing: Outgoing) -> Result<Answer, AuthError> {
+        let failure =
+            |source| AuthError::TokenServer { host: self.host.name().to_owned(), source: Box::new(source) };
+        let mut failures = 0;
+        loop {
+            let error = match self.attempt(&outgoing).await {
+                Ok(body) => {
+                    return serde_json::from_slice(&body).map_err(|_| AuthError::NoToken {
+                        host: self.host.name().to_owned(),
+                        realm: realm_name(self.realm),
+                    });
+                }
+                Err(error) => error,
+            };
+            failures += 1;
+            let wait = self.shared.config.retry.wait(failures, error.retry_after());
+            match wait.filter(|_| error.is_passing()) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(failure(error)),
+            }
+        }
+    }
+
+    async fn attempt(&self, outgoing: &Outgoing) -> Result<Vec<u8>, ExchangeError> {
+        let client = self.shared.client(outgoing.url.as_str(), self.host, false)?;
+        let mut request = client
+            .request(outgoing.method.clone(), outgoing.url.clone())
+            .header(ACCEPT, "application/json")
+            .timeout(self.shared.config.stall_timeout);
+        if let Some(authorization) = &outgoing.authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(form) = &outgoing.form {
+            request = request
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.reveal().to_owned());
+        }
+        let realm = realm_name(self.realm);
+        self.shared.count_request();
+        let response = request
+            .send()
+            .await
+            .map_err(|error| ExchangeError::of_reqwest(&realm, &outgoing.line(), error))?;
+        if response.status() != StatusCode::OK {
+            return Err(ExchangeError::Refused(Box::new(
+                refusal(&realm, "", outgoing.line(), response).await,
+            )));
+        }
+        read_bounded(
+            response,
+            LONGEST_TOKEN_ANSWER,
+            &realm,
+            &outgoing.line(),
+            self.shared.config.stall_timeout,
+        )
+        .await
+    }
+}
+
+/// One request to a token server. No `Debug`: it holds secrets.
+struct Outgoing {
+    method: Method,
+    url: Url,
+    authorization: Option<HeaderValue>,
+    form: Option<Secret>,
+}
+
+impl Outgoing {
+    fn line(&self) -> String {
+        format!("{} {}", self.method, self.url.path())
+    }
+}
+
+/// Servers without oauth.md answer a POST with 404; some with 405.
+fn knows_no_post(error: &ExchangeError) -> bool {
+    matches!(error, ExchangeError::Refused(refusal) if matches!(refusal.status, 404 | 405))
+}
+
+fn realm_name(realm: &Url) -> String {
+    match (realm.host_str(), realm.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => realm.scheme().to_owned(),
+    }
+}
+
+fn basic(credential: &Credential) -> Option<HeaderValue> {
+    let pair = match credential {
+        Credential::Password { username, password } => format!("{username}:{}", password.reveal()),
+        Credential::IdentityToken { username, token } => {
+            format!("{}:{}", username.as_deref().unwrap_or(TOKEN_USER), token.reveal())
+        }
+        Credential::RegistryToken(token) => return bearer(token),
+        Credential::Anonymous => return None,
+    };
+    sensitive(&format!("Basic {}", STANDARD.encode(pair)))
+}
+
+fn bearer(token: &Secret) -> Option<HeaderValue> {
+    sensitive(&format!("Bearer {}", token.reveal()))
+}
+
+/// A token with bytes that no header can carry is no token; the registry's 401 says so.
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Refuses a realm that a registry could use to reach into the user's network or to read credentials on the wire.
+async fn check_realm(host: &Host, realm: &Url) -> Result<(), AuthError> {
+    let base = host.base();
+    let own = base.as_ref().and_then(Url::host_str);
+    let name = realm.host_str().unwrap_or_default();
+    let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(name));
+    let registry_is_plain = base.as_ref().is_some_and(|base| base.scheme() == "http");
+    let refused_plain =
+        realm.scheme() != "https" && !(realm.scheme() == "http" && (registry_is_plain || host.is_insecure()));
+    if refused_plain {
+        return Err(AuthError::PlainRealm { host: host.name().to_owned(), realm: realm_name(realm) });
+    }
+    if is_own || (is_loopback(name) && own.is_some_and(is_loopback)) {
+        return Ok(());
+    }
+    let realm_addresses = addresses(realm).await;
+    let is_private = match own.zip(base.as_ref()) {
+        // A registry inside the user's network may have its token server there too, under another name.
+        Some((own, base)) if literal(own).is_none() && literal(name).is_none() => {
+            let own_is_private = addresses(base).await.iter().any(|address| is_inner(*address));
+            realm_addresses.iter().any(|address| is_link_local(*address))
+                || (!own_is_private && realm_addresses.iter().any(|address| is_inner(*address)))
+        }
+        _ => realm_addresses.iter().any(|address| is_inner(*address)),
+    };
+    if is_private || is_loopback(name) {
+        return Err(AuthError::PrivateRealm { host: host.name().to_owned(), realm: realm_name(realm) });
+    }
+    Ok(())
+}
+
+fn literal(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// A name that cannot be resolved here is resolved by a proxy, or the request fails anyway.
+async fn addresses(url: &Url) -> Vec<IpAddr> {
+    let Some(host) = url.host_str() else { return Vec::new() };
+    if let Some(address) = literal(host) {
+        return vec![address];
+    }
+    let port = url.port_or_known_default().unwrap_or(443);
+    match tokio::net::lookup_host((host, port)).await {
+        Ok(found) => found.map(|address| address.ip()).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match canonical(address) {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// Private, loopback, link-local, shared or unspecified.
+fn is_inner(address: IpAddr) -> bool {
+    match canonical(address) {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            // RFC 6598: addresses between a provider and its customers.
+            let is_shared = first == 100 && (64..128).contains(&second);
+            address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_unspecified()
+                || is_shared
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unicast_link_local()
+                || address.is_unique_local()
+        }
+    }
+}
+
+/// `::ffff:10.0.0.1` is `10.0.0.1`.
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_inner_addresses() {
+        for text in [
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(is_inner(text.parse().expect("an address")), "{text}");
+        }
+        for text in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2001:4860:4860::8888"] {
+            assert!(!is_inner(text.parse().expect("an address")), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_push_scope_comes_first() {
+        assert_eq!(Scope::mount("a/b", "base").0, ["repository:a/b:pull,push", "repository:base:pull"]);
+    }
+}

@@ -1,0 +1,16 @@
+//! Credentials: who floe is to a registry, found wherever any `login` left it.
+//!
+//! A host and a repository come in; a [`Credential`] goes out. [`find()`] walks the sources in the order of
+//! containers-auth.json(5) and Docker's `config.json`; [`login`] and [`logout`] write where podman and docker read.
+
+mod auth_file;
+mod helper;
+mod lookup;
+mod secret;
+mod store;
+
+pub use auth_file::MalformedEntry;
+pub use helper::HelperError;
+pub use lookup::{CredentialEnvironment, CredentialError, CredentialSources, find};
+pub use secret::{Credential, Secret};
+pub use store::{LoginPlace, StoreError, login, logout};

@@ -1,0 +1,47 @@
+//! Registries: push, pull, tags, referrers, and every login that a user may have.
+//!
+//! A [`Registry`] is made once from a [`RegistryConfig`] and opens a [`Repository`] for a reference. A
+//! [`PushSession`] sends only what is missing; a `Repository` is a `BlobSource` for pulls. Below them: one blob's upload
+//! or mount, manifests, tags and referrers; below those one request with its authorization and retries; at the
+//! bottom one host with its TLS and its place in `registries.conf`. Errors name the host, the repository, the
+//! status and the registry's words, and never hold a secret.
+
+pub mod credentials;
+
+mod blob_mount;
+mod blob_upload;
+mod destination;
+mod manifest;
+mod parallel;
+mod pull;
+mod push;
+mod referrers;
+mod tags;
+mod upload_feed;
+
+mod auth;
+mod challenge;
+mod client;
+mod error_body;
+mod exchange;
+mod host;
+mod registries_conf;
+mod retry;
+mod tls;
+
+pub use auth::AuthError;
+pub use blob_upload::UploadError;
+pub use client::{Listener, OpenRegistryError, Registry, RegistryConfig, RegistryEvent, Repository};
+pub use destination::RegistryDestination;
+pub use error_body::{ErrorEntry, Refusal};
+pub use exchange::ExchangeError;
+pub use manifest::{
+    LARGEST_MANIFEST, ManifestDocument, ManifestError, ManifestName, ParsedManifest, PutManifest,
+};
+pub use pull::{PullError, PulledManifests, Selection};
+pub use push::{PushConfig, PushError, PushImage, PushReport, PushSession};
+pub use referrers::{ReferrersError, referrers_tag};
+pub use registries_conf::RegistriesConfError;
+pub use retry::RetryPolicy;
+pub use tags::TagsError;
+pub use tls::TlsError;

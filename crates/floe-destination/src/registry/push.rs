@@ -1,0 +1,550 @@
+//! Pushing: what is missing goes there, and nothing is asked for twice.
+//!
+//! The order is that of the OCI distribution-spec v1.1, "Push", with what makes it fast: the tag first (the same
+//! digest: done), then the previous manifest, whose blobs are taken to be there; the rest is asked for, mounted, or
+//! sent, largest first; children before their index, the index before tags. A [`PushSession`] is a [`BlobSink`], so
+//! that layers which are still being packed stream into it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use floe_image::oci::{Descriptor, Digest, Reference};
+use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
+use reqwest::Url;
+
+use super::auth::Scope;
+use super::blob_mount::{Mounted, mount};
+use super::blob_upload::{BlobUpload, UploadError, exists};
+use super::client::{OpenRegistryError, Registry, RegistryEvent, Repository};
+use super::exchange::ExchangeError;
+use super::manifest::{ManifestDocument, ManifestError, ManifestName, ParsedManifest};
+use super::parallel;
+use super::referrers::ReferrersError;
+
+/// More children of a previous index than are worth reading.
+const MOST_PREVIOUS: usize = 16;
+
+/// What floe knows beforehand about a push.
+#[derive(Clone, Debug, Default)]
+pub struct PushConfig {
+    /// Tags whose manifests say which blobs are there, beside the target's own; the first that exists counts.
+    pub previous_tags: Vec<String>,
+    /// Other repositories on the same host that hold a blob, such as that of the base image.
+    pub mount_sources: BTreeMap<Digest, String>,
+}
+
+/// What is to be pushed: manifests, and the tags of the last one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushImage {
+    /// Children before the index that names them. Invariant: not empty.
+    pub documents: Vec<ManifestDocument>,
+    /// The tags of the last document; with none it is pushed by its digest alone.
+    pub tags: Vec<String>,
+}
+
+/// What a push did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushReport {
+    /// The manifest or index that the tags name now.
+    pub manifest: Descriptor,
+    /// Whether every tag named it before.
+    pub unchanged: bool,
+    /// Blobs that were sent, those streamed into the sink included.
+    pub sent_blobs: u64,
+    /// Bytes of those blobs and of the manifests that were sent.
+    pub sent_bytes: u64,
+    /// Blobs that were taken over from another repository.
+    pub mounted_blobs: u64,
+    /// Blobs that were there.
+    pub present_blobs: u64,
+}
+
+/// An image could not be pushed. No tag names it then, unless another tag's turn had come.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// The repository could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenRegistryError),
+    /// A manifest could not be asked for, read or written.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A blob could not be asked for.
+    #[error("cannot ask '{repository}' for blob {digest}")]
+    Ask {
+        /// The host and repository.
+        repository: String,
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: Box<ExchangeError>,
+    },
+    /// A blob could not be sent.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    /// A blob that the registry lacks could not be read.
+    #[error("cannot read blob {digest}, which '{repository}' lacks")]
+    Source {
+        /// The host and repository.
+        repository: String,
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: Box<BlobError>,
+    },
+    /// A document that is to be pushed is malformed; pushing it would break its readers.
+    #[error("manifest {digest} is malformed")]
+    Malformed {
+        /// The document's digest.
+        digest: Digest,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The list of a subject's referrers could not be kept up to date.
+    #[error(transparent)]
+    Referrers(#[from] ReferrersError),
+}
+
+/// A push into one repository, from the first blob to the last tag.
+#[derive(Debug)]
+pub struct PushSession {
+    repository: Repository,
+    target: Reference,
+    config: PushConfig,
+    state: Mutex<State>,
+    previous: OnceLock<Vec<ManifestDocument>>,
+    /// Held while the previous manifest is read, so that many packing threads read it once.
+    reading: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Blobs that are in the repository.
+    blobs: BTreeMap<Digest, Presence>,
+    /// Manifests that are in the repository, by the word of a previous index.
+    manifests: BTreeSet<Digest>,
+    /// Uploads that a refused mount has begun.
+    begun: BTreeMap<Digest, Url>,
+    /// What tags named when they were asked for.
+    tags: BTreeMap<String, Option<Descriptor>>,
+    sent_blobs: u64,
+    sent_bytes: u64,
+    mounted: u64,
+    present: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    /// The registry said so in this session.
+    Sure,
+    /// A previous manifest names it.
+    Assumed,
+}
+
+impl PushSession {
+    /// Opens a session; no request is sent.
+    ///
+    /// # Errors
+    /// [`OpenRegistryError`].
+    pub fn open(
+        registry: &Registry,
+        target: &Reference,
+        config: PushConfig,
+    ) -> Result<Self, OpenRegistryError> {
+        Ok(Self {
+            repository: registry.repository(target)?,
+            target: target.clone(),
+            config,
+            state: Mutex::default(),
+            previous: OnceLock::new(),
+            reading: Mutex::default(),
+        })
+    }
+
+    /// The repository that is pushed into.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// What a tag of the repository names; asked with one HEAD, once.
+    ///
+    /// # Errors
+    /// [`ManifestError`].
+    pub fn tagged(&self, tag: &str) -> Result<Option<Descriptor>, ManifestError> {
+        if let Some(known) = self.lock().tags.get(tag) {
+            return Ok(known.clone());
+        }
+        let found = self.at_primary(async |manifests, scope| {
+            manifests.head(&ManifestName::Tag(tag.to_owned()), scope).await
+        })?;
+        self.lock().tags.insert(tag.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// The manifests that the repository's tag named before: the image's own first, or an index and then its
+    /// children. Empty for a first push. Read once, with one GET for each.
+    ///
+    /// # Errors
+    /// [`ManifestError`]. A previous manifest that is malformed counts as none.
+    pub fn previous(&self) -> Result<&[ManifestDocument], ManifestError> {
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.previous.get() {
+            return Ok(known);
+        }
+        let documents = self.read_previous()?;
+        for document in &documents {
+            self.assume(document);
+        }
+        drop(reading);
+        Ok(self.previous.get_or_init(|| documents))
+    }
+
+    fn read_previous(&self) -> Result<Vec<ManifestDocument>, ManifestError> {
+        let tags = self.target.tag().into_iter().chain(self.config.previous_tags.iter().map(String::as_str));
+        for tag in tags {
+            if matches!(self.lock().tags.get(tag), Some(None)) {
+                continue;
+            }
+            let top = match self.read(&ManifestName::Tag(tag.to_owned())) {
+                Ok(top) => top,
+                Err(ManifestError::Missing { .. }) => {
+                    self.lock().tags.insert(tag.to_owned(), None);
+                    continue;
+                }
+                // Something foreign under the tag is no reason not to push over it.
+                Err(ManifestError::MediaType { .. } | ManifestError::Malformed { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            self.lock().tags.insert(tag.to_owned(), Some(top.descriptor.clone()));
+            let mut documents = vec![top];
+            if let Ok(ParsedManifest::Index(index)) = documents[0].parse() {
+                for child in
+                    index.manifests.iter().filter(|it| it.media_type.is_manifest()).take(MOST_PREVIOUS)
+                {
+                    match self.read(&ManifestName::Digest(child.digest)) {
+                        Ok(child) => documents.push(child),
+                        Err(ManifestError::Exchange { action, name, source }) => {
+                            return Err(ManifestError::Exchange { action, name, source });
+                        }
+                        // An index may name children that were deleted.
+                        Err(_) => {}
+                    }
+                }
+            }
+            return Ok(documents);
+        }
+        Ok(Vec::new())
+    }
+
+    /// Reads from the registry itself: a mirror's word is nothing to rely on in a push.
+    fn read(&self, name: &ManifestName) -> Result<ManifestDocument, ManifestError> {
+        self.at_primary(async |manifests, scope| manifests.get(name, scope).await)
+    }
+
+    fn at_primary<T>(
+        &self,
+        work: impl AsyncFnOnce(super::manifest::Manifests<'_>, &Scope) -> Result<T, ManifestError>,
+    ) -> Result<T, ManifestError> {
+        let place = &self.repository.primary;
+        let scope = Scope::push(&place.repository);
+        self.repository.shared.block_on(work(self.repository.at(place), &scope))
+    }
+
+    /// Takes what a manifest in the repository names to be there too.
+    fn assume(&self, document: &ManifestDocument) {
+        let mut state = self.lock();
+        match document.parse() {
+            Ok(ParsedManifest::Manifest(manifest)) => {
+                state.manifests.insert(document.descriptor.digest);
+                for blob in manifest.layers.iter().chain([&manifest.config]) {
+                    state.blobs.entry(blob.digest).or_insert(Presence::Assumed);
+                }
+            }
+            Ok(ParsedManifest::Index(_)) | Err(_) => {}
+        }
+    }
+
+    /// Whether the repository has a blob, or gets it by a mount.
+    fn ensure(&self, blob: &Descriptor) -> Result<bool, PushError> {
+        if self.lock().blobs.contains_key(&blob.digest) {
+            return Ok(true);
+        }
+        let (place, shared) = (&self.repository.primary, &self.repository.shared);
+        let line = place.line(shared);
+        let failure = |source| PushError::Ask {
+            repository: self.repository_name(),
+            digest: blob.digest,
+            source: Box::new(source),
+        };
+        if shared.block_on(exists(&line, blob.digest)).map_err(failure)? {
+            self.lock().present += 1;
+            self.found(blob.digest, &RegistryEvent::Present(blob.digest));
+            return Ok(true);
+        }
+        let Some(source) = self.config.mount_sources.get(&blob.digest) else { return Ok(false) };
+        match shared.block_on(mount(&line, blob.digest, source)).map_err(failure)? {
+            Mounted::Done => {
+                self.lock().mounted += 1;
+                self.found(blob.digest, &RegistryEvent::Mounted(blob.digest));
+                return Ok(true);
+            }
+            Mounted::Upload(location) => {
+                self.lock().begun.insert(blob.digest, location);
+            }
+            Mounted::Refused => {}
+        }
+        Ok(false)
+    }
+
+    fn found(&self, digest: Digest, event: &RegistryEvent) {
+        self.lock().blobs.insert(digest, Presence::Sure);
+        self.repository.shared.tell(event);
+    }
+
+    fn sent(&self, blob: &Descriptor) {
+        let mut state = self.lock();
+        state.blobs.insert(blob.digest, Presence::Sure);
+        state.sent_blobs += 1;
+        state.sent_bytes += blob.size;
+    }
+
+    /// Pushes manifests and whatever blobs they name that are not there, and tags the last one.
+    ///
+    /// `blobs` yields a blob that the registry lacks; it is asked only for those, from several threads.
+    ///
+    /// # Errors
+    /// [`PushError`]. A manifest is only sent when everything that it names is there.
+    pub fn push(&self, image: &PushImage, blobs: &dyn BlobSource) -> Result<PushReport, PushError> {
+        let top = image.documents.last().expect("an image has a manifest");
+        let digest = top.descriptor.digest;
+        let mut stale = Vec::new();
+        for tag in &image.tags {
+            if self.tagged(tag)?.is_none_or(|tagged| tagged.digest != digest) {
+                stale.push(tag.as_str());
+            }
+        }
+        let unchanged = !image.tags.is_empty() && stale.is_empty();
+        if unchanged {
+            return Ok(self.report(top, true));
+        }
+        if stale.len() < image.tags.len() {
+            // Another tag names it already: it and all that it names are there.
+            self.put(top, &stale)?;
+            return Ok(self.report(top, false));
+        }
+        self.previous()?;
+        let wanted = blobs_of(&image.documents)?;
+        self.send_missing(&wanted, blobs)?;
+        match self.put_all(&image.documents, &stale) {
+            Err(PushError::Manifest(error)) if self.is_misled(&error) => {
+                // What the previous manifest named is gone: everything is asked for once, then sent.
+                let mut state = self.lock();
+                state.blobs.retain(|_, presence| *presence == Presence::Sure);
+                state.manifests.clear();
+                drop(state);
+                self.send_missing(&wanted, blobs)?;
+                self.put_all(&image.documents, &stale)?;
+            }
+            result => result?,
+        }
+        Ok(self.report(top, false))
+    }
+
+    /// Whether a refusal may come from having believed a previous manifest.
+    fn is_misled(&self, error: &ManifestError) -> bool {
+        const CODES: [&str; 3] = ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"];
+        let state = self.lock();
+        let has_assumed = !state.manifests.is_empty()
+            || state.blobs.values().any(|presence| *presence == Presence::Assumed);
+        let says_so = |refusal: &super::Refusal| {
+            matches!(refusal.status, 400 | 404) || CODES.iter().any(|code| refusal.has_code(code))
+        };
+        has_assumed && error.refusal().is_some_and(says_so)
+    }
+
+    fn send_missing(&self, wanted: &[Descriptor], blobs: &dyn BlobSource) -> Result<(), PushError> {
+        let config = &self.repository.shared.config;
+        let missing = Mutex::new(Vec::new());
+        parallel::for_each(wanted, config.request_limit, |blob| {
+            if !self.ensure(blob)? {
+                missing.lock().unwrap_or_else(PoisonError::into_inner).push(blob.clone());
+            }
+            Ok::<_, PushError>(())
+        })?;
+        let mut missing = missing.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Largest first: the last upload to end is then a short one.
+        missing.sort_by_key(|blob| (std::cmp::Reverse(blob.size), blob.digest));
+        parallel::for_each(&missing, config.upload_limit, |blob| self.send(blob, blobs))
+    }
+
+    /// Sends one blob, from its first byte again when an upload is lost.
+    fn send(&self, blob: &Descriptor, blobs: &dyn BlobSource) -> Result<(), PushError> {
+        let (place, shared) = (&self.repository.primary, &self.repository.shared);
+        let mut losses = 0;
+        loop {
+            let location = self.lock().begun.remove(&blob.digest);
+            let mut upload = BlobUpload::begin(shared, place, Some(blob), location);
+            let error = match blobs.copy_to(blob, &mut upload) {
+                Ok(()) => match upload.finish(blob) {
+                    Ok(()) => {
+                        self.sent(blob);
+                        return Ok(());
+                    }
+                    Err(error) => error,
+                },
+                Err(source) => match upload.give_up() {
+                    Some(error) => error,
+                    None => {
+                        let repository = self.repository_name();
+                        let source = Box::new(source);
+                        return Err(PushError::Source { repository, digest: blob.digest, source });
+                    }
+                },
+            };
+            losses += 1;
+            if !error.may_begin_anew() || losses >= shared.config.retry.attempts {
+                return Err(error.into());
+            }
+        }
+    }
+
+    fn put_all(&self, documents: &[ManifestDocument], tags: &[&str]) -> Result<(), PushError> {
+        let Some((top, children)) = documents.split_last() else { return Ok(()) };
+        for child in children {
+            if !self.lock().manifests.contains(&child.descriptor.digest) {
+                self.put(child, &[])?;
+            }
+        }
+        self.put(top, tags)
+    }
+
+    /// Writes a manifest under each tag, or under its digest when there is none.
+    fn put(&self, document: &ManifestDocument, tags: &[&str]) -> Result<(), PushError> {
+        let names: Vec<Option<&str>> =
+            if tags.is_empty() { vec![None] } else { tags.iter().copied().map(Some).collect() };
+        for tag in names {
+            let answer = self.repository.put_manifest(document, tag)?;
+            let mut state = self.lock();
+            state.sent_bytes += document.bytes.len() as u64;
+            if let Some(tag) = tag {
+                state.tags.insert(tag.to_owned(), Some(document.descriptor.clone()));
+            }
+            drop(state);
+            if let (None, Some(subject)) = (answer.subject, subject_of(document)) {
+                self.repository.add_to_referrers_tag(subject, document)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self, top: &ManifestDocument, unchanged: bool) -> PushReport {
+        let state = self.lock();
+        let assumed = state.blobs.values().filter(|presence| **presence == Presence::Assumed).count();
+        PushReport {
+            manifest: top.descriptor.clone(),
+            unchanged,
+            sent_blobs: state.sent_blobs,
+            sent_bytes: state.sent_bytes,
+            mounted_blobs: state.mounted,
+            present_blobs: state.present + assumed as u64,
+        }
+    }
+
+    fn repository_name(&self) -> String {
+        format!("{}/{}", self.target.host(), self.target.repository())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is a few insertions; a panic between two leaves what a failed request would leave.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Every blob that the manifests name, once, in their order.
+fn blobs_of(documents: &[ManifestDocument]) -> Result<Vec<Descriptor>, PushError> {
+    let mut seen = BTreeSet::new();
+    let mut blobs = Vec::new();
+    for document in documents {
+        let parsed = document
+            .parse()
+            .map_err(|source| PushError::Malformed { digest: document.descriptor.digest, source })?;
+        if let ParsedManifest::Manifest(manifest) = parsed {
+            let named = manifest.layers.into_iter().chain([manifest.config]);
+            // A layer with `urls` is fetched from there; registries do not keep it.
+            blobs.extend(named.filter(|blob| !blob.other.contains_key("urls") && seen.insert(blob.digest)));
+        }
+    }
+    Ok(blobs)
+}
+
+fn subject_of(document: &ManifestDocument) -> Option<Digest> {
+    match document.parse() {
+        Ok(ParsedManifest::Manifest(manifest)) => manifest.subject.map(|subject| subject.digest),
+        Ok(ParsedManifest::Index(_)) | Err(_) => None,
+    }
+}
+
+impl BlobSink for PushSession {
+    fn has(&self, blob: &Descriptor) -> Result<bool, BlobError> {
+        let asked = self.previous().map_err(PushError::from).and_then(|_| self.ensure(blob));
+        asked.map_err(|error| BlobError::Other {
+            action: format!("ask for blob {}", blob.digest),
+            source: Box::new(error),
+        })
+    }
+
+    fn begin(&self, known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
+        let location = known.and_then(|blob| self.lock().begun.remove(&blob.digest));
+        let (shared, place) = (Arc::clone(&self.repository.shared), &self.repository.primary);
+        let upload = BlobUpload::begin(&shared, place, known, location);
+        Ok(Box::new(SessionWriter { session: self, upload: Some(upload) }))
+    }
+}
+
+/// A blob on its way into the session's repository.
+struct SessionWriter<'a> {
+    session: &'a PushSession,
+    /// `None` once the upload has failed.
+    upload: Option<BlobUpload>,
+}
+
+impl SessionWriter<'_> {
+    /// Turns "the upload has failed" into the reason.
+    fn reason(&mut self, error: io::Error) -> io::Error {
+        match self.upload.take().and_then(BlobUpload::give_up) {
+            Some(reason) => io::Error::other(reason),
+            None => error,
+        }
+    }
+}
+
+impl Write for SessionWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(upload) = &mut self.upload else {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the upload has failed"));
+        };
+        upload.write(bytes).map_err(|error| self.reason(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let Some(upload) = &mut self.upload else { return Ok(()) };
+        upload.flush().map_err(|error| self.reason(error))
+    }
+}
+
+impl BlobWriter for SessionWriter<'_> {
+    fn commit(mut self: Box<Self>, blob: &Descriptor) -> Result<(), BlobError> {
+        let failure = |source: Box<dyn std::error::Error + Send + Sync>| BlobError::Other {
+            action: format!("send blob {}", blob.digest),
+            source,
+        };
+        let upload = self.upload.take().ok_or_else(|| failure("the upload has failed".into()))?;
+        upload.finish(blob).map_err(|error| failure(Box::new(error)))?;
+        self.session.sent(blob);
+        Ok(())
+    }
+}
