@@ -172,9 +172,7 @@ impl StagedWriter<'_> {
         self.flush().map_err(|source| self.failed(source))?;
         if self.size != blob.size {
             let file = File::open(&self.path).map_err(|source| self.failed(source))?;
-            return Err(
-                verify::wrong_bytes(blob, file).unwrap_or_else(|source| self.failed(source))
-            );
+            return Err(verify::wrong_bytes(blob, file).unwrap_or_else(|source| self.failed(source)));
         }
         self.file = None;
         Ok(self.path.clone())
