@@ -47,10 +47,10 @@ fn split_at(graph: &ReferenceGraph<'_>, large: usize, splits: &[Split]) -> Vec<S
     for dependency in needs.iter().filter(|dependency| *dependency != large) {
         let split = &mut splits[dependency];
         split.retain(|other| *other == large || !needed_by.contains(*other));
-        if !split.iter().any(|other| *other != large && needs.contains(*other)) {
-            if let Err(at) = split.binary_search(&large) {
-                split.insert(at, large);
-            }
+        if !split.iter().any(|other| *other != large && needs.contains(*other))
+            && let Err(at) = split.binary_search(&large)
+        {
+            split.insert(at, large);
         }
     }
     splits

@@ -1,30 +1,45 @@
 //! Greedy grouping: merges the two groups whose union costs least, until nothing gains and the budget holds.
 //!
+//! Costs are floating point: products of sizes and rates outgrow 64 bits, and wider integers take twice
+//! the time. Each operation is one that IEEE 754 defines to the last bit, so every machine agrees.
+//!
 //! Plain agglomerative clustering with a remembered best partner for each group: about groups² unions
 //! in all, and few more in practice (Anderberg 1973, "Cluster Analysis for Applications", chapter 6).
 
 use super::index_set::IndexSet;
 
 /// What one more layer costs a puller, in bytes: a round trip of some 10 ms at some 10 MB/s.
-const ROUND_TRIP: i128 = 128 * 1024;
+const ROUND_TRIP: f64 = 131_072.0;
 
 /// How often a new machine pulls everything, for each time that one source changes.
-const FULL_PULLS: i128 = 1;
+///
+/// More than [`REGROUPING`], so that tiny paths share a layer even if nothing changes them together.
+const FULL_PULLS: f64 = 2.0;
 
 /// How often the application changes for each time that one of the sources below it does.
 const APPLICATION_RATE: usize = 64;
+
+/// How often a path joins or leaves a layer, for each path that could and each time that one source changes.
+///
+/// A path that comes, goes or grows in one build shifts which small paths go together; a large path that
+/// carried some of them for the sake of a round trip would be sent again for nothing.
+const REGROUPING: f64 = 1.0;
 
 /// Paths that share a layer, and what makes it change.
 pub(super) struct Group {
     /// The paths' indices, in the order of merging. Invariant: at least one.
     pub(super) paths: Vec<usize>,
     /// The sum of the paths' rounded sizes, in bytes.
-    size: i128,
+    size: f64,
     /// The sources that the paths are made of or need.
     sources: IndexSet,
     /// Those of them that change as often as the application.
     often: IndexSet,
-    /// Whether the paths are the application's own. Invariant: all are, or none.
+    /// How often any of the sources changes, in changes of a single one.
+    pub(super) source_rate: f64,
+    /// How often the layer changes: with its sources, or since a path joins or leaves it.
+    rate: f64,
+    /// Whether the paths are the application's own. Invariant: all are, or none, unless there is one group only.
     is_application: bool,
 }
 
@@ -39,17 +54,20 @@ impl Group {
     ) -> Self {
         let mut own = sources.clone();
         own.intersect_with(often);
-        Self { paths: vec![path], size: rounded(nar_size).into(), sources, often: own, is_application }
+        let rate = rate(sources.len(), own.len());
+        Self {
+            paths: vec![path],
+            size: rounded(nar_size) as f64,
+            sources,
+            often: own,
+            source_rate: rate,
+            rate,
+            is_application,
+        }
     }
 
-    /// How often any of the paths changes, in changes of a single source.
-    pub(super) fn rate(&self) -> usize {
-        self.sources.len() + (APPLICATION_RATE - 1) * self.often.len()
-    }
-
-    fn rate_with(&self, other: &Self) -> usize {
-        self.sources.len_of_union(&other.sources)
-            + (APPLICATION_RATE - 1) * self.often.len_of_union(&other.often)
+    fn rate_with(&self, other: &Self) -> f64 {
+        rate(self.sources.len_of_union(&other.sources), self.often.len_of_union(&other.often))
     }
 
     fn absorb(&mut self, other: Self) {
@@ -58,7 +76,14 @@ impl Group {
         self.sources.union_with(&other.sources);
         self.often.union_with(&other.often);
         self.is_application &= other.is_application;
+        self.source_rate = rate(self.sources.len(), self.often.len());
+        self.rate = self.source_rate + REGROUPING * (self.paths.len() - 1) as f64;
     }
+}
+
+/// How often one of so many sources changes, of which some change often.
+fn rate(sources: usize, often: usize) -> f64 {
+    (sources + (APPLICATION_RATE - 1) * often) as f64
 }
 
 /// A size without what small changes alter: its two highest bits. The next build of a package is seldom
@@ -68,107 +93,88 @@ fn rounded(size: u64) -> u64 {
     size >> dropped << dropped
 }
 
-/// A group with what it costs to merge, and with which.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Partner {
-    cost: i128,
-    group: usize,
-}
-
 /// Merges groups until no union lowers the cost and there are at most `max_groups`.
 ///
 /// Ties go to the earlier groups, so the order of `groups` is part of the input. The application's groups
 /// and others merge only when there may be but one group.
 pub(super) fn merge(groups: Vec<Group>, max_groups: usize) -> Vec<Group> {
     if max_groups == 1 {
-        return groups
-            .into_iter()
-            .reduce(|mut all, next| {
-                all.absorb(next);
-                all
-            })
-            .into_iter()
-            .collect();
+        let absorb = |mut all: Group, next| {
+            all.absorb(next);
+            all
+        };
+        return groups.into_iter().reduce(absorb).into_iter().collect();
     }
-    let rates: Vec<i128> = groups.iter().map(|group| group.rate() as i128).collect();
-    let mut merging = Merging { rates, groups: groups.into_iter().map(Some).collect() };
-    let mut left = merging.groups.len();
-    let mut partners: Vec<Option<Partner>> = (0..left).map(|group| merging.partner(group)).collect();
+    let mut left = groups.len();
+    let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
+    let mut bests: Vec<Option<Best>> = (0..left).map(|group| best(&groups, group)).collect();
     loop {
-        let best = partners
-            .iter()
-            .enumerate()
-            .filter_map(|(group, partner)| Some((partner.as_ref()?, group)))
-            .min_by_key(|(partner, group)| (partner.cost, *group));
-        let Some((&Partner { cost, group: second }, first)) = best else { break };
-        if cost >= 0 && left <= max_groups {
+        let lowest = bests.iter().enumerate().filter_map(|(group, best)| Some((best.as_ref()?.cost, group)));
+        let Some((cost, group)) = lowest.min_by(|left, right| left.0.total_cmp(&right.0)) else { break };
+        if cost >= 0.0 && left <= max_groups {
             break;
         }
-        let (first, second) = (first.min(second), first.max(second));
-        merging.merge(first, second);
-        left -= 1;
-        partners[second] = None;
-        partners[first] = merging.partner(first);
-        for group in 0..partners.len() {
-            let Some(partner) = partners[group] else { continue };
-            if group != first && (partner.group == first || partner.group == second) {
-                partners[group] = merging.partner(group);
-            } else if group != first {
-                let cost = merging.cost_below(group, first, partner.cost);
-                partners[group] =
-                    cost.map(|cost| Partner { cost, group: first }).into_iter().chain([partner]).min();
-            }
-        }
-    }
-    merging.groups.into_iter().flatten().collect()
-}
-
-struct Merging {
-    /// The groups that are left, each at its first place.
-    groups: Vec<Option<Group>>,
-    /// Each group's rate.
-    rates: Vec<i128>,
-}
-
-impl Merging {
-    /// The best partner of one group, or `None` when none may join it.
-    fn partner(&self, group: usize) -> Option<Partner> {
-        let mut best: Option<Partner> = None;
-        for other in 0..self.groups.len() {
-            let limit = best.map_or(i128::MAX, |best| best.cost);
-            if let Some(cost) = self.cost_below(group, other, limit)
-                && cost < limit
-            {
-                best = Some(Partner { cost, group: other });
-            }
-        }
-        best
-    }
-
-    /// What merging two groups adds to the expected cost, unless that is certainly more than `limit`.
-    fn cost_below(&self, first: usize, second: usize, limit: i128) -> Option<i128> {
-        let (left, right) = (self.groups[first].as_ref()?, self.groups[second].as_ref()?);
-        if first == second || left.is_application != right.is_application {
-            return None;
-        }
-        let (left_rate, right_rate) = (self.rates[first], self.rates[second]);
-        let cost = |union: i128| {
-            left.size * (union - left_rate) + right.size * (union - right_rate)
-                - ROUND_TRIP * (left_rate + right_rate - union + FULL_PULLS)
+        let Some(Best { partner: Some(partner), .. }) = bests[group] else {
+            bests[group] = best(&groups, group);
+            continue;
         };
-        // A union changes at least as often as its parts; counting its sources is the slow step.
-        if cost(left_rate.max(right_rate)) > limit {
-            return None;
-        }
-        Some(cost(left.rate_with(right) as i128))
-    }
 
-    fn merge(&mut self, first: usize, second: usize) {
-        if let Some(other) = self.groups[second].take()
-            && let Some(group) = &mut self.groups[first]
-        {
-            group.absorb(other);
-            self.rates[first] = group.rate() as i128;
+        let (first, second) = (group.min(partner), group.max(partner));
+        if let (Some(absorbed), Some(group)) = (groups[second].take(), &mut groups[first]) {
+            group.absorb(absorbed);
+        }
+        left -= 1;
+        bests[second] = None;
+        bests[first] = best(&groups, first);
+        for (group, known) in bests.iter_mut().enumerate().take(second) {
+            let Some(known) = known.as_mut().filter(|_| group != first) else { continue };
+            if known.partner == Some(first) || known.partner == Some(second) {
+                known.partner = None;
+            }
+            if group < first
+                && let Some(cost) = cost_below(&groups, group, first, known.cost)
+            {
+                *known = Best { cost, partner: Some(first) };
+            }
         }
     }
+    groups.into_iter().flatten().collect()
+}
+
+/// The cheapest union of a group with a later one.
+struct Best {
+    /// What the union adds to the expected cost. Invariant: no union with a later group costs less.
+    cost: f64,
+    /// The other group; `None` when it has merged since, so that the cost is but a lower bound.
+    partner: Option<usize>,
+}
+
+/// The cheapest union of one group, or `None` when there is no later group that it may join.
+fn best(groups: &[Option<Group>], group: usize) -> Option<Best> {
+    let mut best: Option<Best> = None;
+    for other in group + 1..groups.len() {
+        let limit = best.as_ref().map_or(f64::INFINITY, |best| best.cost);
+        if let Some(cost) = cost_below(groups, group, other, limit) {
+            best = Some(Best { cost, partner: Some(other) });
+        }
+    }
+    best
+}
+
+/// What the union of two groups adds to the expected cost, when that is less than `limit`.
+fn cost_below(groups: &[Option<Group>], first: usize, second: usize, limit: f64) -> Option<f64> {
+    let (left, right) = (groups[first].as_ref()?, groups[second].as_ref()?);
+    if left.is_application != right.is_application {
+        return None;
+    }
+    let cost = |union: f64| {
+        let union = union + REGROUPING * (left.paths.len() + right.paths.len() - 1) as f64;
+        left.size * (union - left.rate) + right.size * (union - right.rate)
+            - ROUND_TRIP * (left.rate + right.rate - union + FULL_PULLS)
+    };
+    // A union changes at least as often as its parts; counting its sources is the slow step.
+    if cost(left.source_rate.max(right.source_rate)) >= limit {
+        return None;
+    }
+    Some(cost(left.rate_with(right))).filter(|cost| *cost < limit)
 }

@@ -91,3 +91,6 @@ impl PlannedLayer {
         Self { paths: paths.into_iter().map(|path| graph.paths[path].path.clone()).collect(), nar_size, rule }
     }
 }
+
+#[cfg(test)]
+mod tests;

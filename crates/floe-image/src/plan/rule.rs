@@ -103,18 +103,16 @@ struct Bytes(u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut tenths, mut unit) = (self.0.saturating_mul(10), "B");
-        for larger in ["kB", "MB", "GB", "TB"] {
-            // From 999.5 on, rounding would print 1000 of the smaller unit.
-            if tenths < 9_995 {
-                break;
-            }
-            (tenths, unit) = (tenths.saturating_add(500) / 1000, larger);
-        }
+        let size = u128::from(self.0);
+        let units = [("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000)];
+        // From 999.5 on, a unit would read 1000.
+        let fits = |&&(_, unit): &&(&str, u128)| size * 10 < unit * 9_995;
+        let (name, unit) = *units.iter().find(fits).unwrap_or(&units[3]);
+        let tenths = (size * 10 + unit / 2) / unit;
         if tenths < 100 && tenths % 10 != 0 {
-            write!(formatter, "{}.{} {unit}", tenths / 10, tenths % 10)
+            write!(formatter, "{}.{} {name}", tenths / 10, tenths % 10)
         } else {
-            write!(formatter, "{} {unit}", tenths.saturating_add(5) / 10)
+            write!(formatter, "{} {name}", (size + unit / 2) / unit)
         }
     }
 }
@@ -177,10 +175,11 @@ mod tests {
             (0, "0 B"),
             (950, "950 B"),
             (1_000, "1 kB"),
+            (1_540, "1.5 kB"),
             (9_960, "10 kB"),
             (999_499, "999 kB"),
             (999_960, "1 MB"),
-            (u64::MAX, "1844674 TB"),
+            (u64::MAX, "18446744074 GB"),
         ] {
             assert_eq!(Bytes(size).to_string(), expected, "{size}");
         }

@@ -29,7 +29,7 @@ pub(super) fn plan(closure: &Closure, graph: &ReferenceGraph<'_>, max_layers: us
     let application = application::paths(closure, graph);
     let order = canonical_order(graph);
     let mut groups = merge(groups(graph, &order, &application), max_layers);
-    groups.sort_by_key(Group::rate);
+    groups.sort_by(|left, right| left.source_rate.total_cmp(&right.source_rate));
     groups
         .iter()
         .map(|group| PlannedLayer::new(graph, &group.paths, rule(graph, &application, &group.paths)))
@@ -128,7 +128,7 @@ fn rule(graph: &ReferenceGraph<'_>, application: &IndexSet, paths: &[usize]) -> 
         common(&graph.needs).iter().min_by_key(|path| (graph.needed_by[*path].len(), graph.package(*path)));
     // What most of the closure needs says nothing about these paths in particular.
     let is_particular =
-        |path: usize| paths.contains(&path) || graph.needed_by[path].len() * 2 <= graph.paths.len();
+        |path: usize| paths.contains(&path) || graph.needed_by[path].len() * 4 <= graph.paths.len() * 3;
     match (dependency, user) {
         (Some(path), _) if is_particular(path) => {
             let users = paths.iter().filter(|user| **user != path).count();
