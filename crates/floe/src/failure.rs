@@ -8,6 +8,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::configuration::ConfigurationErrors;
+use crate::terminal;
 
 /// Whose fault a failure is, and so the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +150,7 @@ pub(crate) fn install_panic_hook() {
             _ => String::new(),
         };
         let version = env!("CARGO_PKG_VERSION");
-        crate::terminal::last_words(&format!(
+        terminal::last_words(&format!(
             "error: bug in floe {version}: {message}\n  at {place}\n{trace}\
              hint: please report these lines together with the command that you ran\n\
              hint: with RUST_BACKTRACE=1 there is more to see\n"

@@ -11,6 +11,12 @@ mod configuration;
 
 mod commands;
 
+mod gather;
+mod places;
+mod recorded;
+mod settings;
+mod workshop;
+
 mod failure;
 mod progress;
 mod suggestion;
@@ -32,7 +38,7 @@ fn run() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     // What cannot be read may still ask for JSON, and whoever reads it should get it.
     let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    let (terminal, outcome): (Terminal, Outcome) = match CommandLine::read(words) {
+    let (terminal, outcome): (Terminal, Outcome) = match CommandLine::read(&words) {
         Ok(command_line) => {
             let terminal = Terminal::new(&command_line.global);
             let outcome = command_line.run(&terminal);

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use floe_store::TreeSource;
 use serde::{Deserialize, Serialize};
 
-use super::{MEMO_KEY_ANNOTATION, STORE_PATHS_ANNOTATION};
+use super::{Draft, DraftLayer, MEMO_KEY_ANNOTATION, STORE_PATHS_ANNOTATION};
 use crate::layer::{Compression, Layer, LayerContents, MemoKey, Packer};
 use crate::oci::{Config, Descriptor, Digest, Manifest, MediaType, canonical_json};
 use crate::{BlobError, BlobSource};
@@ -49,6 +49,16 @@ impl Image {
         let layers = self.layers.iter().map(|layer| layer.annotated_descriptor(self.compression)).collect();
         let config = Descriptor::of(MediaType::Config, &self.config_bytes());
         Manifest::image(config, layers, self.annotations.clone())
+    }
+
+    /// The image before it was packed, to be assembled again in another way.
+    #[must_use]
+    pub fn draft(&self) -> Draft {
+        let layers = self
+            .layers
+            .iter()
+            .map(|layer| DraftLayer { contents: layer.contents.clone(), reason: layer.reason.clone() });
+        Draft { layers: layers.collect(), config: self.config.clone(), annotations: self.annotations.clone() }
     }
 
     /// The digest of the image's manifest.

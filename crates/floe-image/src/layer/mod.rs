@@ -16,6 +16,9 @@ mod spare;
 mod stream;
 mod tar;
 
+#[cfg(test)]
+mod tests;
+
 pub use compression::{Compression, UnsupportedLevelError};
 pub use contents::{LayerContents, Owner, StoreEntry};
 pub use memo::{Memo, MemoKey};

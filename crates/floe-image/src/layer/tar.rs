@@ -186,3 +186,37 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_too_large_for_their_fields_are_read_back() {
+        for size in [0o77_777_777_777, PAX_SIZE, u64::from(u32::MAX) << 10] {
+            for id in [0, PAX_OWNER - 1, PAX_OWNER, u32::MAX] {
+                let owner = Owner { uid: id, gid: id };
+                let mut bytes = Vec::new();
+                header(&Entry { path: b"file", node: Node::File(size), mode: 0o444, owner }, &mut bytes);
+                let mut archive = ::tar::Archive::new(bytes.as_slice());
+                let entry = archive.entries().expect("a tar").next().expect("an entry").expect("a header");
+                assert_eq!(entry.size(), size);
+                assert_eq!(
+                    entry.header().uid().expect("a user"),
+                    u64::from(if id < PAX_OWNER { id } else { 0 })
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn pax_records_count_themselves() {
+        for length in 0..2000 {
+            let mut record = Vec::new();
+            pax_record(b"path", &vec![b'x'; length], &mut record);
+            let text = String::from_utf8(record).expect("a record in ASCII");
+            let (count, _) = text.split_once(' ').expect("a number before a space");
+            assert_eq!(count.parse::<usize>().expect("a number"), text.len());
+        }
+    }
+}

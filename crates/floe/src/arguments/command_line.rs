@@ -28,7 +28,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage, 3 broken pipe, 255 bug in floe.";
 /// floe makes OCI images of what Nix builds, straight from the store, byte for byte the same on every machine, and
 /// hands them to podman, docker, containerd, or a file.
 #[derive(Debug, Parser)]
-#[command(name = "floe", version, after_help = EXAMPLES, max_term_width = 100, propagate_version = true)]
+#[command(name = "floe", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct CommandLine {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,
@@ -64,11 +64,11 @@ impl CommandLine {
     ///
     /// # Errors
     /// When help was asked for, or the words make no sense.
-    pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, Early> {
+    pub(crate) fn read(words: &[OsString]) -> Result<Self, Early> {
         let matches = Self::command().try_get_matches_from(words);
         matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Early::Asked(error.render().to_string()),
-            _ => Early::Failure(usage_failure(&error)),
+            _ => Early::Failure(usage_failure(&error, words)),
         })
     }
 
@@ -81,18 +81,21 @@ impl CommandLine {
             Command::Build(arguments) => build::run(*arguments, terminal),
             Command::Plan(arguments) => plan::run(*arguments, terminal),
             Command::Run(arguments) => run::run(arguments, terminal),
-            Command::Load(arguments) => load::run(arguments, terminal),
-            Command::Export(arguments) => export::run(arguments, terminal),
+            Command::Load(arguments) => load::run(&arguments, terminal),
+            Command::Export(arguments) => export::run(&arguments, terminal),
             Command::Images(arguments) => images::run(&arguments, terminal),
-            Command::Remove(arguments) => remove::run(arguments, terminal),
+            Command::Remove(arguments) => remove::run(&arguments, terminal),
             Command::Completions(arguments) => completions::run(&arguments, terminal),
             Command::Man(arguments) => man::run(&arguments, terminal),
         }
     }
 }
 
+/// What clap begins a hint with, and so the flags' own values too.
+pub(super) const TIP: &str = "tip: ";
+
 /// Turns clap's paragraphs into one line and hints.
-fn usage_failure(error: &clap::Error) -> Failure {
+fn usage_failure(error: &clap::Error, words: &[OsString]) -> Failure {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
         || error.kind() == ErrorKind::MissingSubcommand
     {
@@ -105,12 +108,21 @@ fn usage_failure(error: &clap::Error) -> Failure {
     let message = message.strip_prefix("error: ").unwrap_or(message);
     let message: Vec<&str> = message.split_whitespace().collect();
     let mut failure = Failure::bad_usage(message.join(" "));
-    for line in paragraphs.flat_map(str::lines) {
-        if let Some(tip) = line.trim().strip_prefix("tip: ") {
-            failure = failure.hint(tip);
-        } else if let Some(usage) = line.strip_prefix("Usage: ") {
-            failure = failure.hint(format!("usage: {usage}"));
-        }
+    let lines: Vec<&str> = paragraphs.flat_map(str::lines).collect();
+    for tip in lines.iter().filter_map(|line| line.trim().strip_prefix(TIP)) {
+        failure = failure.hint(tip);
+    }
+    if failure.hints.is_empty()
+        && let Some(usage) = lines.iter().find_map(|line| line.strip_prefix("Usage: "))
+    {
+        failure = failure.hint(format!("usage: {usage}"));
+    }
+    if failure.hints.is_empty() {
+        let command = CommandLine::command();
+        let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let name = words.iter().skip(1).find_map(|word| names.iter().find(|name| word == **name));
+        let program = name.map_or_else(|| "floe".to_owned(), |name| format!("floe {name}"));
+        failure = failure.hint(format!("`{program} --help` says what is taken, with examples"));
     }
     failure
 }

@@ -15,36 +15,30 @@ pub(crate) struct GlobalArguments {
     /// Write results as JSON to standard output, and events and errors as JSON lines to standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// When to use colour
+    /// When to use colour; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorWhen,
-    /// How to show progress: bars, a line a second, or nothing
+    /// How to show progress; plain: a line a second; auto: bars on a terminal, else plain
     #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
     pub(crate) progress: ProgressWhen,
 }
 
 /// When colour is used.
+// The variants have no doc comments: clap would print them as a list in the help of every subcommand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorWhen {
-    /// On a terminal, unless NO_COLOR is set
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressWhen {
-    /// Bars on a terminal, else lines
     #[default]
     Auto,
-    /// Bars
     Bar,
-    /// A line a second, for work that takes longer than one
     Plain,
-    /// Nothing
     None,
 }

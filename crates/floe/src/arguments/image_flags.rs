@@ -12,6 +12,7 @@ use floe_image::layer::{Compression, Owner};
 use floe_image::oci::{Healthcheck, Platform};
 use floe_image::plan::Strategy;
 
+use super::command_line::TIP;
 use crate::configuration::value::{self, BadValue, RootFile};
 use crate::configuration::{Content, Created, ImageOptions, Port};
 use crate::failure::{Failure, Outcome};
@@ -38,7 +39,7 @@ pub(crate) struct ImageFlags {
     /// Add a small file: PATH=TEXT, or PATH@FILE[:MODE] from a file; repeatable
     #[arg(long, value_name = "PATH=TEXT|PATH@FILE", value_parser = flag(AddedFile::from_str))]
     add_file: Vec<AddedFile>,
-    /// The command that is always run; repeat for each word
+    /// The command that is always run; repeat for each word [default: the first content's program, unless --cmd is given]
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     entrypoint: Vec<String>,
     /// The entrypoint's arguments, which those of `floe run` replace; repeat for each word
@@ -53,7 +54,7 @@ pub(crate) struct ImageFlags {
     /// Who runs it: UID:GID, a number for both, or root [default: 1000:1000]
     #[arg(long, value_parser = flag(value::owner))]
     user: Option<Owner>,
-    /// Where the process starts [default: the user's home]
+    /// Where the process starts [default: /]
     #[arg(long, value_name = "PATH", value_parser = flag(value::absolute_path))]
     workdir: Option<String>,
     /// A port that the process listens on, such as 3000 or 53/udp; repeatable
@@ -96,7 +97,7 @@ pub(crate) struct ImageFlags {
     /// How store paths are shared out: stable, auto-layer or popularity [default: stable]
     #[arg(long, value_name = "STRATEGY", value_parser = flag(value::layering))]
     layering: Option<Strategy>,
-    /// The most layers, from 1 to 127 [default: 100]
+    /// The most layers, from 2 to 127 [default: 100]
     #[arg(long, value_name = "NUMBER", value_parser = flag(value::layer_count))]
     max_layers: Option<NonZeroUsize>,
     /// How layers are compressed: zstd[:LEVEL], gzip[:LEVEL] or none [default: zstd]
@@ -164,7 +165,7 @@ fn flag<T>(
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
     move |text| {
         parse(text).map_err(|bad| match bad.hint {
-            Some(hint) => format!("expected {} ({hint})", bad.expected),
+            Some(hint) => format!("expected {}\n\n{TIP}{hint}", bad.expected),
             None => format!("expected {}", bad.expected),
         })
     }

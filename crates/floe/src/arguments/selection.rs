@@ -133,5 +133,15 @@ fn load_failure(error: LoadConfigurationError) -> Failure {
         LoadConfigurationError::Unreadable { .. } => Kind::Failed,
         LoadConfigurationError::NotText { .. } | LoadConfigurationError::Malformed { .. } => Kind::Usage,
     };
-    Failure { kind, ..Failure::from(error) }
+    let hint = match &error {
+        LoadConfigurationError::Unreadable { .. } => Some("--file names a floe.toml that can be read"),
+        LoadConfigurationError::NotText { .. } => Some("save the file as UTF-8, which TOML is written in"),
+        // Each problem has its own hint.
+        LoadConfigurationError::Malformed { .. } => None,
+    };
+    let failure = Failure { kind, ..Failure::from(error) };
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }

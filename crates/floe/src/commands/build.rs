@@ -1,12 +1,23 @@
 //! `floe build`: contents become an image.
 
 use std::num::NonZeroUsize;
+use std::time::Instant;
 
 use clap::Args;
+use floe_destination::{Delivered, DestinationName, ImageName};
+use floe_image::image::{Image, compose};
+use floe_image::layer::Compression;
+use serde_json::json;
 
-use crate::arguments::SelectionFlags;
+use crate::arguments::{Selection, SelectionFlags};
+use crate::configuration::ImageOptions;
 use crate::failure::{Failure, Outcome};
-use crate::terminal::Terminal;
+use crate::gather::{Gathered, gather, store};
+use crate::places::Places;
+use crate::recorded::{self, Recorded};
+use crate::settings::settings;
+use crate::terminal::{self, Terminal, duration};
+use crate::workshop::{Workshop, all_sinks};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,7 +54,102 @@ pub(crate) struct Arguments {
 }
 
 /// Builds the image.
-pub(crate) fn run(arguments: Arguments, _terminal: &Terminal) -> Outcome {
-    let _selection = arguments.selection.select(&std::env::current_dir()?)?;
-    Err(Failure::failed("images cannot be built yet"))
+pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
+    let started = Instant::now();
+    let destinations = parse_destinations(&arguments.to)?;
+    let places = Places::find()?;
+    let store = store(arguments.selection.store.clone());
+    let Selection { entry, options } = arguments.selection.select(&std::env::current_dir()?)?;
+
+    let gathered = gather(&store, &options, terminal)?;
+    let name = image_name(entry.as_deref(), &options, &gathered)?;
+    let workshop = Workshop {
+        trees: &gathered.trees,
+        places: &places,
+        terminal,
+        threads: arguments.threads,
+        remembers: !arguments.no_memo,
+    };
+    let settings = settings(&options, &gathered, &workshop.memo())?;
+    let draft = compose(&gathered.closure, &settings, &gathered.trees)?;
+    let compression = match options.compression {
+        Some(compression) => compression,
+        None => default_compression(&destinations)?,
+    };
+
+    if destinations.is_empty() {
+        let cache = workshop.cache()?;
+        let image = workshop.assemble(draft, compression, &cache)?;
+        let roots = gathered.closure.roots().to_vec();
+        let recorded = Recorded::new(image, roots, gathered.added, &store);
+        recorded::put(&places, &name, &recorded, terminal)?;
+        cache.evict()?;
+        return report(terminal, &name, &recorded.image, &[], started);
+    }
+    let opened = destinations.iter().map(|name| workshop.open(name)).collect::<Outcome<Vec<_>>>()?;
+    let image = workshop.assemble(draft, compression, &all_sinks(&opened))?;
+    let delivered = workshop.finish(&image, &name, opened)?;
+    report(terminal, &name, &image, &delivered, started)
+}
+
+fn parse_destinations(texts: &[String]) -> Outcome<Vec<DestinationName>> {
+    let parse = |text: &String| text.parse::<DestinationName>().map_err(Failure::usage);
+    texts.iter().map(parse).collect()
+}
+
+/// zstd, unless a destination may be read by docker before version 23, which knows gzip alone.
+fn default_compression(destinations: &[DestinationName]) -> Outcome<Compression> {
+    for destination in destinations {
+        if !destination.reads_zstd()? {
+            return Ok(Compression::Gzip(6));
+        }
+    }
+    Ok(Compression::default())
+}
+
+/// The name asked for, else the entry's, else that of the first content's package.
+fn image_name(entry: Option<&str>, options: &ImageOptions, gathered: &Gathered) -> Outcome<ImageName> {
+    let name = match (&options.name, entry) {
+        (Some(name), _) => name.clone(),
+        (None, Some(entry)) => entry.to_owned(),
+        (None, None) => {
+            let package = gathered.closure.roots().first().map_or("image", |root| root.package().name);
+            package.to_lowercase()
+        }
+    };
+    let tag = options.tag.as_deref().unwrap_or("latest");
+    let parsed = format!("{name}:{tag}").parse();
+    parsed.map_err(|error| Failure::usage(error).hint("name the image with --name, and its tag with --tag"))
+}
+
+/// Says what was made, and where it is.
+fn report(
+    terminal: &Terminal,
+    name: &ImageName,
+    image: &Image,
+    delivered: &[Delivered],
+    started: Instant,
+) -> Outcome {
+    let (digest, size) = (image.digest(), image.compressed_size());
+    if terminal.is_json() {
+        let places: Vec<_> = delivered
+            .iter()
+            .map(|place| json!({ "location": place.location, "digest": place.manifest.digest, "written": place.written }))
+            .collect();
+        return terminal.json(&json!({
+            "name": name.to_string(), "digest": digest, "size": size, "layers": image.layers.len(),
+            "platform": image.config.platform().to_string(), "delivered": places,
+        }));
+    }
+    let took = duration(started.elapsed());
+    let layers = image.layers.len();
+    let summary = format!("{name}  {digest}  {} in {layers} layers, {took}", terminal::size(size));
+    terminal.note(&summary);
+    if delivered.is_empty() {
+        terminal.note(format!("recorded; run it with: floe run {name}"));
+    }
+    for place in delivered {
+        terminal.note(format!("{}  {} written", place.location, terminal::size(place.written)));
+    }
+    Ok(())
 }

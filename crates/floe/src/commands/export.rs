@@ -1,9 +1,15 @@
 //! `floe export`: a recorded image goes into a file.
 
 use clap::Args;
+use floe_destination::{ArchiveFormat, DestinationName, ParseDestinationError};
+use floe_image::layer::Compression;
+use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
-use crate::terminal::Terminal;
+use crate::places::Places;
+use crate::recorded;
+use crate::terminal::{Terminal, size};
+use crate::workshop::Workshop;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +30,32 @@ pub(crate) struct Arguments {
 }
 
 /// Writes the image.
-pub(crate) fn run(_arguments: Arguments, _terminal: &Terminal) -> Outcome {
-    Err(Failure::failed("images cannot be exported yet"))
+pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
+    let places = Places::find()?;
+    let name = recorded::select(&places, Some(&arguments.image))?;
+    let recorded = recorded::read(&places, &name)?;
+    let destination = destination(&arguments.file)?;
+    let trees = recorded.trees();
+    let workshop = Workshop { trees: &trees, places: &places, terminal, threads: None, remembers: true };
+    let compression = match recorded.image.compression {
+        Compression::Zstd(_) if !destination.reads_zstd()? => Compression::Gzip(6),
+        compression => compression,
+    };
+    let delivered = workshop.deliver(&recorded.image, &name, &destination, compression)?;
+    if terminal.is_json() && !matches!(destination, DestinationName::StandardOutput(_)) {
+        return terminal
+            .json(&json!({ "location": delivered.location, "digest": delivered.manifest.digest }));
+    }
+    terminal.note(format!("{}  {} written", delivered.location, size(delivered.written)));
+    Ok(())
+}
+
+/// A destination as it is written, or a plain file name, which becomes the archive that every engine loads.
+fn destination(text: &str) -> Outcome<DestinationName> {
+    text.parse().or_else(|error| match error {
+        ParseDestinationError::Unknown(_) if !text.is_empty() => {
+            Ok(DestinationName::Archive { file: text.into(), format: ArchiveFormat::Hybrid })
+        }
+        error => Err(Failure::usage(error)),
+    })
 }

@@ -1,9 +1,12 @@
 //! `floe images`: what is recorded.
 
 use clap::Args;
+use serde_json::json;
 
-use crate::failure::{Failure, Outcome};
-use crate::terminal::Terminal;
+use crate::failure::Outcome;
+use crate::places::Places;
+use crate::recorded::{self, Recorded};
+use crate::terminal::{Column, Table, Terminal, size};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +19,44 @@ Examples:
 pub(crate) struct Arguments {}
 
 /// Lists the images.
-pub(crate) fn run(_arguments: &Arguments, _terminal: &Terminal) -> Outcome {
-    Err(Failure::failed("images cannot be listed yet"))
+pub(crate) fn run(_arguments: &Arguments, terminal: &Terminal) -> Outcome {
+    let places = Places::find()?;
+    let mut table = Table::new([
+        Column::Left("NAME"),
+        Column::Left("TAG"),
+        Column::Left("DIGEST"),
+        Column::Left("PLATFORM"),
+        Column::Right("LAYERS"),
+        Column::Right("SIZE"),
+        Column::Left("RECORDED"),
+    ]);
+    let names = recorded::list(&places)?;
+    for name in &names {
+        let Recorded { image, recorded, .. } = recorded::read(&places, name)?;
+        let (digest, platform) = (image.digest(), image.config.platform().to_string());
+        if terminal.is_json() {
+            terminal.json(&json!({
+                "name": name.name(), "tag": name.tag(), "digest": digest, "platform": platform,
+                "layers": image.layers.len(), "size": image.compressed_size(), "recorded": recorded,
+            }))?;
+            continue;
+        }
+        table.row([
+            name.name().to_owned(),
+            name.tag().to_owned(),
+            digest.short(),
+            platform,
+            image.layers.len().to_string(),
+            size(image.compressed_size()),
+            recorded.strftime("%Y-%m-%d %H:%M").to_string(),
+        ]);
+    }
+    if terminal.is_json() {
+        return Ok(());
+    }
+    if names.is_empty() {
+        terminal.note("no image is recorded; make one: floe build ./result");
+        return Ok(());
+    }
+    terminal.table(&table)
 }

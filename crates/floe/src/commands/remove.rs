@@ -2,7 +2,9 @@
 
 use clap::Args;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
+use crate::places::Places;
+use crate::recorded;
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -22,6 +24,21 @@ pub(crate) struct Arguments {
 }
 
 /// Forgets the images.
-pub(crate) fn run(_arguments: Arguments, _terminal: &Terminal) -> Outcome {
-    Err(Failure::failed("images cannot be removed yet"))
+pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
+    let places = Places::find()?;
+    // All names are looked up first, so that a misspelt one removes nothing.
+    let names = arguments
+        .images
+        .iter()
+        .map(|name| recorded::select(&places, Some(name)))
+        .collect::<Outcome<Vec<_>>>()?;
+    let known = recorded::list(&places)?;
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+        return Err(recorded::unknown(&places, unknown));
+    }
+    for name in &names {
+        recorded::remove(&places, name)?;
+        terminal.note(format!("removed {name}"));
+    }
+    Ok(())
 }

@@ -1,11 +1,17 @@
 //! `floe run`: a recorded image runs in an engine, hardened unless flags loosen it.
 
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use clap::Args;
+use floe_destination::engine::{self, RunRequest, Volume};
+use floe_image::image::REQUIRED_ENV_LABEL;
 
-use super::load::Engine;
+use super::load::{self, Engine};
 use crate::failure::{Failure, Outcome};
+use crate::places::Places;
+use crate::recorded::{self, Recorded};
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -68,7 +74,166 @@ pub(crate) struct Arguments {
     pub(crate) new_privileges: bool,
 }
 
-/// Runs the image.
-pub(crate) fn run(_arguments: Arguments, _terminal: &Terminal) -> Outcome {
-    Err(Failure::failed("images cannot be run yet"))
+/// Loads the image into an engine, where it is not there yet, and runs it.
+pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
+    let places = Places::find()?;
+    let name = recorded::select(&places, arguments.image.as_deref())?;
+    let recorded = recorded::read(&places, &name)?;
+    // What is missing is said before anything is loaded or started.
+    check_required(&recorded, &arguments)?;
+
+    let engine = match arguments.engine {
+        Some(engine) => engine.kind(),
+        None => engine::detect().ok_or_else(|| {
+            Failure::failed("no engine answers: expected podman, docker or containerd")
+                .hint("install one, such as Debian's package podman, or name one with --engine")
+        })?,
+    };
+    load::load(&places, &name, &recorded, engine, terminal)?;
+    let request = request(arguments, &recorded, name.in_engine(engine))?;
+    let status = engine::run(engine, &request)?;
+    if status.success() {
+        return Ok(());
+    }
+    let how = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
+    Err(Failure::failed(format!("{name} ended with {how}")))
+}
+
+/// The hardened request: a read-only root but for `/tmp`, no capabilities, no new privileges, and the
+/// ports that the image declares; each flag loosens one of them.
+fn request(arguments: Arguments, recorded: &Recorded, image: String) -> Outcome<RunRequest> {
+    let config = &recorded.image.config.config;
+    let ports = match (arguments.no_publish, arguments.publish.is_empty()) {
+        (true, _) => Vec::new(),
+        (false, false) => arguments.publish.iter().map(|port| published(port)).collect(),
+        (false, true) => config.exposed_ports.keys().map(|port| published(port)).collect(),
+    };
+    let added = arguments.cap_add.iter().map(|capability| format!("--cap-add={capability}"));
+    let engine_args = added.chain(arguments.engine_arg).collect();
+    let volumes = arguments.volume.iter().map(|text| volume(text)).collect::<Outcome<_>>()?;
+    Ok(RunRequest {
+        image,
+        image_entrypoint: config.entrypoint.clone().unwrap_or_default(),
+        args: arguments.arguments,
+        name: arguments.name,
+        remove: true,
+        detach: arguments.detach,
+        interactive: !arguments.detach && !io::stdin().is_terminal(),
+        tty: false,
+        read_only: !arguments.writable,
+        tmpfs: vec!["/tmp:mode=1777".to_owned()],
+        cap_drop: vec!["ALL".to_owned()],
+        no_new_privileges: !arguments.new_privileges,
+        ports,
+        env: arguments.env.iter().filter_map(|text| variable(text)).collect(),
+        env_file: arguments.env_file,
+        volumes,
+        engine_args,
+        ..RunRequest::default()
+    })
+}
+
+/// `3000` is published under the same number of this machine.
+fn published(port: &str) -> String {
+    match port.split_once(':') {
+        Some(_) => port.to_owned(),
+        None => format!("{}:{port}", port.split('/').next().unwrap_or(port)),
+    }
+}
+
+/// `NAME=VALUE`, or this machine's value of `NAME`, when it has one.
+fn variable(text: &str) -> Option<(String, String)> {
+    match text.split_once('=') {
+        Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+        None => std::env::var(text).ok().map(|value| (text.to_owned(), value)),
+    }
+}
+
+fn volume(text: &str) -> Outcome<Volume> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, target, read_only) = match parts.as_slice() {
+        [source, target] => (source, target, false),
+        [source, target, "ro"] => (source, target, true),
+        [source, target, "rw"] => (source, target, false),
+        _ => return Err(bad_volume(text)),
+    };
+    if source.is_empty() || !target.starts_with('/') {
+        return Err(bad_volume(text));
+    }
+    // Engines take a relative source for a volume's name.
+    let source = if source.starts_with('.') {
+        std::path::absolute(source)?.to_string_lossy().into_owned()
+    } else {
+        (*source).to_owned()
+    };
+    Ok(Volume { source, target: (*target).to_owned(), read_only })
+}
+
+fn bad_volume(text: &str) -> Failure {
+    Failure::bad_usage(format!("'{text}' is no volume: expected SOURCE:PATH or SOURCE:PATH:ro"))
+        .hint("such as --volume ./data:/data")
+}
+
+/// Refuses with a list when a variable that the image requires is set nowhere.
+fn check_required(recorded: &Recorded, arguments: &Arguments) -> Outcome {
+    let config = &recorded.image.config.config;
+    let Some(required) = config.labels.get(REQUIRED_ENV_LABEL) else { return Ok(()) };
+    let mut given: BTreeSet<String> =
+        arguments.env.iter().filter_map(|text| Some(variable(text)?.0)).collect();
+    given.extend(config.env.iter().filter_map(|text| Some(text.split_once('=')?.0.to_owned())));
+    for file in &arguments.env_file {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| anyhow::Error::new(error).context(format!("cannot read {}", file.display())))?;
+        given.extend(env_file_names(&text));
+    }
+    let missing: Vec<&str> =
+        required.split(' ').filter(|name| !name.is_empty() && !given.contains(*name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (number, noun) = (missing.len(), if missing.len() == 1 { "variable" } else { "variables" });
+    let message = format!("{number} required {noun} not set: {}", missing.join(", "));
+    Err(Failure::failed(message)
+        .hint("set each with --env NAME=VALUE, or all in a file with --env-file FILE"))
+}
+
+/// The names that a file of variables sets: `NAME=VALUE`, or `NAME` for this machine's value.
+fn env_file_names(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| {
+        match line.split_once('=') {
+            Some((name, _)) => Some(name.trim().to_owned()),
+            None => std::env::var_os(line).map(|_| line.to_owned()),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn publishes_ports_under_their_own_number() {
+        for (port, expected) in
+            [("3000", "3000:3000"), ("53/udp", "53:53/udp"), ("8080:80", "8080:80"), ("80/tcp", "80:80/tcp")]
+        {
+            assert_eq!(published(port), expected);
+        }
+    }
+
+    #[test]
+    fn reads_volumes() {
+        let read = volume("/srv:/data:ro").expect("a volume");
+        assert_eq!((read.source.as_str(), read.target.as_str(), read.read_only), ("/srv", "/data", true));
+        assert!(volume("cache:/cache").is_ok());
+        for text in ["", "/srv", ":/data", "/srv:data", "/srv:/data:xx", "a:/b:ro:c"] {
+            assert!(volume(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_the_names_of_a_file_of_variables() {
+        let names: Vec<String> =
+            env_file_names("# comment\nA=1\n\n B = 2\nNOT_SET_ANYWHERE_HERE\nC=").collect();
+        assert_eq!(names, ["A", "B", "C"]);
+    }
 }

@@ -66,7 +66,7 @@ pub(super) const KEYS: &[Key<Entry>] = &[
         read: |reader, item, entry| set(&mut entry.options.files, files(reader, item)),
     },
     Key {
-        name: "entrypoint", form: "a list of strings", default: "none", synonyms: &["command", "exec"],
+        name: "entrypoint", form: "a list of strings", default: "the first content's program, unless `cmd` is set", synonyms: &["command", "exec"],
         summary: "The command that is always run, word by word",
         read: |reader, item, entry| set(&mut entry.options.entrypoint, reader.strings(item)),
     },
@@ -95,7 +95,7 @@ pub(super) const KEYS: &[Key<Entry>] = &[
         read: |reader, item, entry| set(&mut entry.options.user, reader.value_or_number(item, owner)),
     },
     Key {
-        name: "workdir", form: "a string", default: "the user's home", synonyms: &["working-dir", "working-directory", "cwd"],
+        name: "workdir", form: "a string", default: "`/`", synonyms: &["working-dir", "working-directory", "cwd"],
         summary: "Where the process starts, an absolute path",
         read: |reader, item, entry| set(&mut entry.options.workdir, reader.value(item, absolute_path)),
     },
@@ -157,7 +157,7 @@ pub(super) const KEYS: &[Key<Entry>] = &[
     },
     Key {
         name: "max-layers", form: "a number", default: "`100`", synonyms: &["maxLayers"],
-        summary: "The most layers, from 1 to 127",
+        summary: "The most layers, from 2 to 127",
         read: |reader, item, entry| set(&mut entry.options.max_layers, max_layers(reader, item)),
     },
     Key {
@@ -336,8 +336,8 @@ fn files(reader: &mut Reader, item: &Item<'_>) -> Option<Vec<RootEntry>> {
 fn add_file(reader: &mut Reader, span: Range<usize>, file: RootFile, read: &mut Vec<RootEntry>) {
     match file.entry() {
         Ok(entry) if read.iter().any(|other| other.path == entry.path) => {
-            let path = format!("/{}", entry.path);
-            reader.bad_value(span, BadValue::new(&path, "a new file", "each path once"));
+            let message = format!("file '/{}' is there twice", entry.path.escape_debug());
+            reader.bad_value(span, BadValue { message, expected: "each path once".to_owned(), hint: None });
         }
         Ok(entry) => read.push(entry),
         Err(bad) => reader.bad_value(span, bad),

@@ -1,6 +1,6 @@
 //! What is wrong with a `floe.toml`, shown at its line.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -67,11 +67,11 @@ impl ConfigurationErrors {
             out.push_str(&renderer.render(&[title.element(snippet)]));
             out.push('\n');
             if let Some(hint) = &problem.hint {
-                out.push_str(&format!("hint: {hint}\n"));
+                writeln!(out, "hint: {hint}").expect("a string takes text");
             }
         }
         if let Some(rest) = self.problems.len().checked_sub(MOST_SHOWN).filter(|rest| *rest > 0) {
-            out.push_str(&format!("error: {} has {rest} more problems\n", self.file_name));
+            writeln!(out, "error: {} has {rest} more problems", self.file_name).expect("a string takes text");
         }
         out
     }

@@ -73,12 +73,13 @@ impl Reader {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        let is_scalar = !matches!(item.get_ref(), DeValue::Array(_) | DeValue::Table(_) | DeValue::String(_));
         let hint = match item.get_ref() {
-            DeValue::String(_) if form.starts_with("a list") => {
-                Some("put it in brackets: [\"…\"]".to_owned())
+            DeValue::String(text) if form.starts_with("a list") => {
+                Some(format!("put it in brackets: [{}]", short_literal(text)))
             }
-            _ if is_scalar && form.contains("string") => Some("put it in quotes: \"…\"".to_owned()),
+            DeValue::Integer(number) if form == "a string" => Some(in_quotes(number.as_str())),
+            DeValue::Float(number) if form == "a string" => Some(in_quotes(number.as_str())),
+            DeValue::Boolean(value) if form == "a string" => Some(in_quotes(&value.to_string())),
             _ => None,
         };
         self.problem(Problem {
@@ -214,6 +215,17 @@ impl Reader {
         }
         read
     }
+}
+
+fn in_quotes(text: &str) -> String {
+    format!("put it in quotes: {}", short_literal(text))
+}
+
+/// A text as TOML writes it, or a stand-in for one that is long or needs escapes.
+fn short_literal(text: &str) -> String {
+    let is_plain =
+        text.len() <= 40 && text.chars().all(|letter| !letter.is_control() && !"\"\\".contains(letter));
+    format!("\"{}\"", if is_plain { text } else { "…" })
 }
 
 /// Reads the name of an environment variable, for [`Reader::string_table`].

@@ -141,6 +141,7 @@ fn names_every_bad_value() {
         "platform = 'windows'",
         "layering = 'stabel'",
         "max-layers = 128",
+        "max-layers = 1",
         "compression = 'zstd:20'",
         "files = { 'etc/motd' = '' }",
         "files = { '/' = '' }",

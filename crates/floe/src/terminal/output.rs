@@ -70,6 +70,11 @@ impl Terminal {
         self.json
     }
 
+    /// Whether bars are drawn on standard error, which then is a terminal.
+    pub(crate) fn shows_bars(&self) -> bool {
+        !self.bars.is_hidden()
+    }
+
     /// How often `--verbose` was given.
     pub(crate) fn verbosity(&self) -> u8 {
         self.verbose
@@ -193,7 +198,7 @@ impl Terminal {
         self.bars.suspend(|| {
             let mut stderr = AutoStream::new(io::stderr(), self.color);
             // Where standard error is gone there is nobody left to tell.
-            let _ = stderr.write_all(painted.as_bytes()).and_then(|()| stderr.flush());
+            stderr.write_all(painted.as_bytes()).and_then(|()| stderr.flush()).ok();
         });
     }
 }
@@ -208,5 +213,5 @@ fn painted(line: &str) -> String {
 /// Writes to standard error when there is no [`Terminal`]: in a panic.
 pub(crate) fn last_words(text: &str) {
     // Where standard error is gone there is nobody left to tell.
-    let _ = io::stderr().write_all(text.as_bytes());
+    io::stderr().write_all(text.as_bytes()).ok();
 }

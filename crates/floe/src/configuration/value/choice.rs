@@ -27,12 +27,21 @@ pub(crate) fn root_conflicts(text: &str) -> Result<Conflicts, BadValue> {
 /// Engines mount at most 127 layers: what fits into one page of overlayfs's options, as Docker and containerd keep it.
 const MOST_LAYERS: usize = 127;
 
+/// One layer holds what stands outside the store, and at least one the store paths.
+const FEWEST_LAYERS: usize = 2;
+
 /// Reads the most layers that an image may have.
 pub(crate) fn layer_count(text: &str) -> Result<NonZeroUsize, BadValue> {
     text.parse()
         .ok()
-        .filter(|count: &NonZeroUsize| count.get() <= MOST_LAYERS)
-        .ok_or_else(|| BadValue::new(text, "a number of layers", format!("a number from 1 to {MOST_LAYERS}")))
+        .filter(|count: &NonZeroUsize| (FEWEST_LAYERS..=MOST_LAYERS).contains(&count.get()))
+        .ok_or_else(|| {
+            BadValue::new(
+                text,
+                "a number of layers",
+                format!("a number from {FEWEST_LAYERS} to {MOST_LAYERS}"),
+            )
+        })
 }
 
 fn one_of<T, const N: usize>(text: &str, what: &str, known: [(&str, T); N]) -> Result<T, BadValue> {

@@ -1,0 +1,126 @@
+//! Settings: what was asked of an image, with every default filled in.
+//!
+//! Here, and nowhere below, the clock and the environment have a say: the time of creation may come
+//! from `SOURCE_DATE_EPOCH` or be `now`.
+
+use std::num::NonZeroUsize;
+
+use floe_image::image::{Settings, User};
+use floe_image::layer::Memo;
+use floe_image::oci::{DigestHasher, Platform};
+use floe_image::plan::Policy;
+use floe_store::system_of;
+use jiff::Timestamp;
+
+use crate::configuration::ImageOptions;
+use crate::configuration::value::Created;
+use crate::failure::{Failure, Outcome};
+use crate::gather::Gathered;
+
+/// Layers that an image may have unless it is said otherwise: docker's limit is 127, and users extend
+/// images.
+const MAX_LAYERS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not 0");
+
+/// Layers that engines on overlayfs can mount (docker's `maxDepth` of overlay2).
+const MOST_LAYERS: usize = 127;
+
+/// The kind of fact under which the memo keeps a closure's system.
+const SYSTEM_FACT: &str = "system";
+
+/// The variable by which builds agree on a time (reproducible-builds.org, "SOURCE_DATE_EPOCH").
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Fills in what was not said.
+pub(crate) fn settings(options: &ImageOptions, gathered: &Gathered, memo: &Memo) -> Outcome<Settings> {
+    Ok(Settings {
+        platform: platform(options, gathered, memo),
+        created: created(options.created, gathered.last_modified)?,
+        user: options.user.map_or_else(User::default, |owner| User { owner }),
+        entrypoint: options.entrypoint.clone(),
+        cmd: options.cmd.clone(),
+        env: options.env.clone(),
+        workdir: options.workdir.clone(),
+        ports: options.ports.iter().flatten().map(ToString::to_string).collect(),
+        volumes: options.volumes.iter().flatten().cloned().collect(),
+        labels: options.labels.clone(),
+        annotations: options.annotations.clone(),
+        stop_signal: options.stop_signal.clone(),
+        healthcheck: options.healthcheck.clone(),
+        required_env: options.required_env.iter().flatten().cloned().collect(),
+        root: gathered.root.clone(),
+        root_conflicts: options.root_conflicts.unwrap_or_default(),
+        files: options.files.clone().unwrap_or_default(),
+        policy: policy(options)?,
+    })
+}
+
+/// How store paths are shared out; one of the layers is the root's.
+pub(crate) fn policy(options: &ImageOptions) -> Outcome<Policy> {
+    let max_layers = options.max_layers.unwrap_or(MAX_LAYERS);
+    if max_layers.get() > MOST_LAYERS {
+        let message =
+            format!("{max_layers} layers cannot be mounted: expected at most {MOST_LAYERS}, base included");
+        return Err(Failure::bad_usage(message)
+            .hint("leave max-layers out: 100 leave room for images built on this one"));
+    }
+    let Some(for_store) = NonZeroUsize::new(max_layers.get() - 1) else {
+        let failure =
+            Failure::bad_usage("1 layer is too few: one holds the accounts and links, the rest the store");
+        return Err(failure.hint("set max-layers to 2 or more"));
+    };
+    Ok(Policy { strategy: options.layering.unwrap_or_default(), max_layers: for_store })
+}
+
+/// The platform asked for, else that of the store paths, else this machine's.
+fn platform(options: &ImageOptions, gathered: &Gathered, memo: &Memo) -> Platform {
+    options
+        .platform
+        .clone()
+        .or_else(|| Platform::from_system(&system(gathered, memo)?))
+        .or_else(|| Platform::from_system(&format!("{}-linux", std::env::consts::ARCH)))
+        .unwrap_or_else(|| Platform::new("linux", "amd64"))
+}
+
+/// The system that the closure's programs are for. Finding out reads a few files of the store, so the
+/// answer is remembered by the closure's NAR hashes.
+fn system(gathered: &Gathered, memo: &Memo) -> Option<String> {
+    let mut hasher = DigestHasher::default();
+    for info in gathered.closure.paths() {
+        hasher.update(info.path.as_str().as_bytes());
+        hasher.update(info.nar_hash.as_bytes());
+    }
+    let key = hasher.finish();
+    memo.fact(SYSTEM_FACT, key).or_else(|| {
+        let system = system_of(&gathered.closure, &gathered.trees)?.to_string();
+        // A fact that is not remembered is found out again.
+        let _ = memo.remember_fact(SYSTEM_FACT, key, &system);
+        Some(system)
+    })
+}
+
+/// When the image counts as made: as asked, else `SOURCE_DATE_EPOCH`, else the flake's last change,
+/// else one second after 1970 began, as store paths have it.
+fn created(asked: Option<Created>, last_modified: Option<i64>) -> Outcome<Timestamp> {
+    let from_environment = || match std::env::var(SOURCE_DATE_EPOCH) {
+        Ok(text) => {
+            let created = text.parse().ok().and_then(Created::from_seconds);
+            created.map(Some).ok_or_else(|| {
+                Failure::bad_usage(format!("{SOURCE_DATE_EPOCH} is '{text}': expected seconds since 1970"))
+                    .hint(format!("unset {SOURCE_DATE_EPOCH}, or set it to a number such as 1700000000"))
+            })
+        }
+        Err(_) => Ok(None),
+    };
+    let created = match asked {
+        Some(created) => Some(created),
+        None => from_environment()?.or_else(|| last_modified.and_then(Created::from_seconds)),
+    };
+    Ok(match created {
+        Some(Created::At(time)) => time,
+        Some(Created::Now) => {
+            // Whole seconds: registries and engines show no more.
+            Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
+        }
+        None => Timestamp::constant(1, 0),
+    })
+}

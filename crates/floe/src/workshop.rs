@@ -1,0 +1,187 @@
+//! The workshop: what every command that makes or moves image bytes works with. It opens the memo and
+//! the blob cache, and connects the libraries' observers to the terminal.
+
+use std::num::NonZeroUsize;
+
+use floe_destination::{
+    BlobCache, DeliverError, Delivered, Destination, DestinationName, Documents, FanOut, ImageName,
+};
+use floe_image::BlobSink;
+use floe_image::image::{self, Draft, DraftLayer, Image, Observer, RecipeBlobs};
+use floe_image::layer::{Compression, Layer, Memo, PackError, PackProgress, Packer};
+use floe_store::TreeSource;
+
+use crate::failure::{Failure, Outcome};
+use crate::places::Places;
+use crate::progress::{LayerDone, Progress};
+use crate::terminal::Terminal;
+
+/// Bytes that the cache keeps at most: a few large images.
+const CACHE_SIZE: u64 = 8_000_000_000;
+
+/// Threads that compress one layer: past these, layers side by side use the cores better, and each
+/// costs memory.
+const MOST_THREADS_FOR_A_LAYER: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
+
+/// What image bytes are made and moved with.
+pub(crate) struct Workshop<'a> {
+    /// Where the files of store paths are.
+    pub(crate) trees: &'a dyn TreeSource,
+    /// floe's folders.
+    pub(crate) places: &'a Places,
+    /// Where progress is shown.
+    pub(crate) terminal: &'a Terminal,
+    /// Layers that are packed side by side; `None`: one for each processor.
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Whether layers packed before are remembered.
+    pub(crate) remembers: bool,
+}
+
+impl Workshop<'_> {
+    /// The blob cache.
+    pub(crate) fn cache(&self) -> Outcome<BlobCache> {
+        Ok(BlobCache::open(&self.places.blobs(), CACHE_SIZE)?)
+    }
+
+    /// The memo of packed layers.
+    pub(crate) fn memo(&self) -> Memo {
+        Memo::open(self.places.memo())
+    }
+
+    /// Packs what the sink lacks and joins the layers into an image.
+    pub(crate) fn assemble(
+        &self,
+        draft: Draft,
+        compression: Compression,
+        sink: &dyn BlobSink,
+    ) -> Outcome<Image> {
+        let progress = self.terminal.progress();
+        progress.phase("packing layers");
+        let memo = self.memo();
+        let workshop = image::Workshop {
+            trees: self.trees,
+            memo: self.remembers.then_some(&memo),
+            packer: &self.packer(compression)?,
+            threads: self.threads(),
+            observer: &Watch(progress),
+        };
+        image::assemble(draft, &workshop, sink).map_err(explain)
+    }
+
+    /// Makes an image appear at each destination; layers that one lacks are taken from the cache or
+    /// packed again.
+    pub(crate) fn finish(
+        &self,
+        image: &Image,
+        name: &ImageName,
+        destinations: Vec<Box<dyn Destination>>,
+    ) -> Outcome<Vec<Delivered>> {
+        let documents = Documents::new(image.manifest(), image.config_bytes());
+        let cache = self.cache()?;
+        let blobs = RecipeBlobs {
+            image,
+            trees: self.trees,
+            cache: Some(&cache),
+            packer: &self.packer(image.compression)?,
+        };
+        let deliver = |destination: Box<dyn Destination>| {
+            destination.finish(&documents, Some(name), &blobs).map_err(explain_delivery)
+        };
+        destinations.into_iter().map(deliver).collect()
+    }
+
+    /// Brings a recorded image to a destination, compressed as `compression` says.
+    ///
+    /// An image keeps its digests where its own compression is wanted; else it is assembled again.
+    pub(crate) fn deliver(
+        &self,
+        image: &Image,
+        name: &ImageName,
+        destination: &DestinationName,
+        compression: Compression,
+    ) -> Outcome<Delivered> {
+        let destination = self.open(destination)?;
+        let again = (compression != image.compression)
+            .then(|| self.assemble(image.draft(), compression, destination.sink()))
+            .transpose()?;
+        let delivered = self.finish(again.as_ref().unwrap_or(image), name, vec![destination])?;
+        delivered.into_iter().next().ok_or_else(|| Failure::failed("nothing was delivered"))
+    }
+
+    /// Opens a destination.
+    pub(crate) fn open(&self, name: &DestinationName) -> Outcome<Box<dyn Destination>> {
+        let spool = self.places.spool();
+        std::fs::create_dir_all(&spool)
+            .map_err(|error| anyhow::Error::new(error).context(format!("cannot make {}", spool.display())))?;
+        match name.open(&spool).map_err(explain_delivery)? {
+            Some(destination) => Ok(destination),
+            None => Err(Failure::bad_usage(format!(
+                "{name} is in a registry, which floe cannot push to yet"
+            ))
+            .hint("write an OCI layout with --to oci:DIR, and copy it with skopeo copy oci:DIR docker://…")),
+        }
+    }
+
+    fn threads(&self) -> NonZeroUsize {
+        self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    fn packer(&self, compression: Compression) -> Outcome<Packer> {
+        Packer::new(compression, self.threads().min(MOST_THREADS_FOR_A_LAYER)).map_err(Failure::usage)
+    }
+}
+
+/// One sink in place of several: each blob is packed once.
+pub(crate) fn all_sinks(destinations: &[Box<dyn Destination>]) -> FanOut<'_> {
+    FanOut::new(destinations.iter().map(|destination| destination.sink()).collect())
+}
+
+/// Shows the libraries' progress on the terminal.
+struct Watch(Progress);
+
+impl PackProgress for Watch {
+    fn bytes_read(&self, bytes: u64) {
+        self.0.advance(bytes);
+    }
+}
+
+impl Observer for Watch {
+    fn planned(&self, layers: usize, nar_size: u64) {
+        self.0.planned(layers, nar_size);
+    }
+
+    fn layer_done(&self, draft: &DraftLayer, _layer: &Layer, packed: bool) {
+        let nar_size = draft.contents.nar_size();
+        self.0.layer_done(LayerDone { name: &draft.reason, nar_size, packed });
+    }
+}
+
+fn explain(error: image::AssembleError) -> Failure {
+    let hint = match &error {
+        image::AssembleError::Pack { source, .. } => match source {
+            PackError::Changed { .. } => {
+                Some("repair it: nix-store --verify-path tells more, nix-store --repair-path mends it")
+            }
+            PackError::Walk { .. } => {
+                Some("the path is registered but not all there: nix-store --repair-path mends it")
+            }
+            PackError::Root(_) => {
+                Some("name the packages in the order wanted and add --root-conflicts first")
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let failure = Failure::from(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn explain_delivery(error: DeliverError) -> Failure {
+    let is_pipe =
+        matches!(&error, DeliverError::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe);
+    let failure = Failure::from(error);
+    if is_pipe { Failure { kind: crate::failure::Kind::BrokenPipe, ..failure } } else { failure }
+}

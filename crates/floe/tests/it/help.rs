@@ -1,0 +1,26 @@
+//! What floe says when it is asked.
+
+use crate::program::transcript;
+
+const COMMANDS: [&str; 9] =
+    ["build", "plan", "run", "load", "export", "images", "remove", "completions", "man"];
+
+#[test]
+fn help_teaches_by_example() {
+    let directory = tempfile::tempdir().expect("a directory");
+    insta::assert_snapshot!("help", transcript(directory.path(), &["--help"]));
+    for command in COMMANDS {
+        let help = transcript(directory.path(), &[command, "--help"]);
+        assert!(help.contains("\nExamples:\n"), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        insta::assert_snapshot!(format!("help-{command}"), help);
+    }
+}
+
+#[test]
+fn version_is_one_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let expected =
+        format!("$ floe --version\nexit code: 0\n--- stdout\nfloe {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(transcript(directory.path(), &["--version"]), expected);
+}
