@@ -20,9 +20,6 @@ const IMAGE: &str = "node-server:demo";
 /// The port of `examples/node-server`.
 const PORT: u16 = 3000;
 
-/// A user that no passwd file names, as on Kubernetes with `runAsNonRoot`.
-const USER: &str = "65532:65532";
-
 /// Installs, builds, packs, loads, runs and fetches.
 pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::default();
@@ -40,7 +37,7 @@ pub(crate) fn run() -> Result<()> {
     answer(&page);
     answer(&health);
     steps.finish();
-    say("the container ran as user 65532, with a read-only root and without any capability");
+    say("the container ran as user 1000, with a read-only root and without any capability");
     Ok(())
 }
 
@@ -56,13 +53,13 @@ fn build_image(floe: &Path, server: &BuiltClosure) -> Result<()> {
 
 /// Starts the image as [`Engine`](floe_testkit::engine::Engine) does: read-only, no capabilities, no new privileges.
 fn fetch(podman: &Podman) -> Result<(String, String)> {
-    let run = Run { image: IMAGE, options: &["--user", USER], port: Some(PORT), ..Run::default() };
+    let run = Run { image: IMAGE, port: Some(PORT), ..Run::default() };
     let container = podman.run_detached(&run)?;
     Ok((container.fetch("/")?, container.fetch("/health")?))
 }
 
 /// Where cargo puts a program of the release profile, also with another target directory.
-fn release_binary(name: &str) -> Result<PathBuf> {
+pub(crate) fn release_binary(name: &str) -> Result<PathBuf> {
     let output = cargo(["metadata", "--format-version=1", "--no-deps", "--locked"])
         .output()
         .context("cannot start cargo metadata")?;

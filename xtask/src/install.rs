@@ -36,6 +36,7 @@ const PACKAGES: &[&str] = &[
     "uidmap",
     // Shows which files floe opens.
     "strace",
+    "time",
 ];
 
 /// Installs what is missing.

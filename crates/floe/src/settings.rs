@@ -93,7 +93,7 @@ fn system(gathered: &Gathered, memo: &Memo) -> Option<String> {
     memo.fact(SYSTEM_FACT, key).or_else(|| {
         let system = system_of(&gathered.closure, &gathered.trees)?.to_string();
         // A fact that is not remembered is found out again.
-        let _ = memo.remember_fact(SYSTEM_FACT, key, &system);
+        memo.remember_fact(SYSTEM_FACT, key, &system).ok();
         Some(system)
     })
 }

@@ -1,0 +1,154 @@
+//! The page: what was measured, on what, with the spread.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::measure::{Pair, Runs, Sample};
+use crate::terminal::say;
+
+/// What the page says of its figures, before them.
+const PREFACE: &str = "\
+# Benchmarks
+
+Written by `cargo xtask bench`. Each figure is a whole process, cold of memo and with the store in the page cache;
+a case and its peer ran in turn on the same machine. Medians, with the least and the most in brackets; ratios are
+floe's wall time over the peer's, run by run, so below 1 floe is faster. floe also computes each path's NAR hash,
+the diff ID and the digest, and flushes what it wrote; the peers hash and flush nothing.
+";
+
+/// The page as it grows.
+pub(super) struct Report {
+    subjects: String,
+    pairs: String,
+    alone: String,
+    sizes: String,
+}
+
+impl Report {
+    pub(super) fn new() -> Self {
+        Self { subjects: String::new(), pairs: String::new(), alone: String::new(), sizes: String::new() }
+    }
+
+    /// Adds a closure.
+    pub(super) fn subject(&mut self, name: &str, paths: usize, bytes: u64) {
+        row(&mut self.subjects, &[name.to_owned(), paths.to_string(), megabytes(bytes)]);
+    }
+
+    /// Adds a case that has a peer.
+    pub(super) fn pair(&mut self, subject: &str, case: &str, peer: &str, pair: &Pair) {
+        let cells = [
+            subject.to_owned(),
+            case.to_owned(),
+            seconds(pair.floe.spread(|run| run.wall)),
+            peer.to_owned(),
+            seconds(pair.peer.spread(|run| run.wall)),
+            times(pair.ratio()),
+            seconds(pair.floe.spread(|run| run.cpu)),
+            peak(&pair.floe),
+        ];
+        row(&mut self.pairs, &cells);
+    }
+
+    /// Adds a case without a peer.
+    pub(super) fn alone(&mut self, subject: &str, case: &str, runs: &Runs) {
+        let cells = [subject.to_owned(), case.to_owned(), seconds(runs.spread(|run| run.wall)), peak(runs)];
+        row(&mut self.alone, &cells);
+    }
+
+    /// Adds a size.
+    pub(super) fn size(&mut self, paths: usize, bytes: u64, runs: &Runs) {
+        let (least, median, most) = runs.spread(|run| run.wall);
+        #[expect(clippy::cast_precision_loss, reason = "sizes of closures are far below 2^53")]
+        let gigabytes = bytes as f64 / 1e9;
+        let each = format!("{:.2} s/GB", median / gigabytes);
+        row(
+            &mut self.sizes,
+            &[paths.to_string(), megabytes(bytes), seconds((least, median, most)), each, peak(runs)],
+        );
+    }
+
+    /// The whole page.
+    pub(super) fn page(&self) -> Result<String> {
+        let mut page = PREFACE.to_owned();
+        write!(page, "\n## Machine\n\n{}", machine())?;
+        write!(
+            page,
+            "\n## Closures\n\n| closure | store paths | NAR size |\n|---|---|---|\n{}",
+            self.subjects
+        )?;
+        write!(
+            page,
+            "\n## Beside tar and a compressor\n\n`floe build --to oci:`\n\n\
+             | closure | case | floe | peer | peer's time | ratio | floe's processor time | floe's peak memory |\n\
+             |---|---|---|---|---|---|---|---|\n{}",
+            self.pairs
+        )?;
+        write!(
+            page,
+            "\n## Again\n\n| closure | case | floe | peak memory |\n|---|---|---|---|\n{}",
+            self.alone
+        )?;
+        write!(
+            page,
+            "\n## Three sizes\n\nCold, zstd: the time for each byte does not grow.\n\n\
+             | store paths | NAR size | floe | for each byte | peak memory |\n|---|---|---|---|---|\n{}",
+            self.sizes
+        )?;
+        Ok(page)
+    }
+}
+
+fn row(table: &mut String, cells: &[String]) {
+    let line = format!("| {} |\n", cells.join(" | "));
+    say(line.trim_end());
+    table.push_str(&line);
+}
+
+fn seconds((least, median, most): (f64, f64, f64)) -> String {
+    format!("{median:.2} s [{least:.2}–{most:.2}]")
+}
+
+fn times((least, median, most): (f64, f64, f64)) -> String {
+    format!("**{median:.2}** [{least:.2}–{most:.2}]")
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes / 1_000_000)
+}
+
+fn peak(runs: &Runs) -> String {
+    megabytes(runs.0.iter().map(|run: &Sample| run.peak).max().unwrap_or_default())
+}
+
+/// The processor, the memory and the versions that matter.
+fn machine() -> String {
+    let field = |file: &str, name: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        line.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned()))
+            .unwrap_or_else(|| "unknown".to_owned())
+    };
+    let version = |program: &str, argument: &str| {
+        let output = Command::new(program).arg(argument).output();
+        let text = output
+            .map(|output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned());
+        text.ok()
+            .and_then(|text| text.lines().next().map(str::to_owned))
+            .unwrap_or_else(|| "unknown".to_owned())
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    format!(
+        "- {} × {}, {} of memory\n- Linux {}\n- {}\n- {}\n- {}\n- {}\n",
+        cores,
+        field("/proc/cpuinfo", "model name"),
+        field("/proc/meminfo", "MemTotal"),
+        fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
+        version("tar", "--version"),
+        version("zstd", "--version"),
+        version("pigz", "--version"),
+        version("nix", "--version"),
+    )
+}
