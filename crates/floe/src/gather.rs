@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use floe_store::tree::LocalTrees;
 use floe_store::{
-    Added, Closure, PathInfo, ReadClosureError, ResolveError, Store, StoreConfig, StorePath, add_directory,
-    installable,
+    Added, Closure, PathInfo, ReadClosure, ReadClosureError, ResolveError, Store, StoreConfig, StorePath,
+    add_directory, installable,
 };
 
 use crate::configuration::{Content, ImageOptions};
@@ -55,7 +55,14 @@ pub(crate) fn gather(store: &Store, options: &ImageOptions, terminal: &Terminal)
     let in_store: Vec<StorePath> = roots.iter().filter(|path| !added.contains_key(path)).cloned().collect();
     let mut infos: Vec<PathInfo> = added.values().map(|added| added.info.clone()).collect();
     if !in_store.is_empty() {
-        let closure = store.closure(&in_store).map_err(explain_closure)?;
+        let ReadClosure { closure, source, stale_risk } =
+            store.read_closure(&in_store).map_err(explain_closure)?;
+        terminal.detail(format!("{} store paths, told by {source:?}", closure.len()));
+        if stale_risk.is_some() {
+            terminal.warning(
+                "Nix's database was read without its log: a path registered a moment ago may be missing",
+            );
+        }
         infos.extend(closure.paths().cloned());
     }
     let closure = Closure::new(store.store_dir().clone(), roots, infos).map_err(Failure::from)?;

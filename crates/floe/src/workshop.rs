@@ -2,7 +2,9 @@
 //! the blob cache, and connects the libraries' observers to the terminal.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 
+use floe_destination::registry::{PushConfig, Registry, RegistryConfig, RegistryDestination};
 use floe_destination::{
     BlobCache, DeliverError, Delivered, Destination, DestinationName, Documents, FanOut, ImageName,
 };
@@ -113,12 +115,25 @@ impl Workshop<'_> {
         let spool = self.places.spool();
         std::fs::create_dir_all(&spool)
             .map_err(|error| anyhow::Error::new(error).context(format!("cannot make {}", spool.display())))?;
-        match name.open(&spool).map_err(explain_delivery)? {
+        match name {
+            DestinationName::Registry(reference) => {
+                let registry = Registry::new(RegistryConfig::of_process()?)?;
+                let destination =
+                    RegistryDestination::open(&registry, reference, Vec::new(), PushConfig::default())?;
+                Ok(Box::new(destination))
+            }
+            DestinationName::StandardOutput(_) => {
+                self.terminal.check_stdout_takes_bytes()?;
+                Self::open_local(name, &spool)
+            }
+            name => Self::open_local(name, &spool),
+        }
+    }
+
+    fn open_local(name: &DestinationName, spool: &Path) -> Outcome<Box<dyn Destination>> {
+        match name.open(spool).map_err(explain_delivery)? {
             Some(destination) => Ok(destination),
-            None => Err(Failure::bad_usage(format!(
-                "{name} is in a registry, which floe cannot push to yet"
-            ))
-            .hint("write an OCI layout with --to oci:DIR, and copy it with skopeo copy oci:DIR docker://…")),
+            None => Err(Failure::failed(format!("{name} cannot be written"))),
         }
     }
 

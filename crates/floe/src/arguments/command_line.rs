@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::GlobalArguments;
-use crate::commands::{build, completions, export, images, load, man, plan, remove, run};
+use crate::commands::{build, completions, export, images, load, man, plan, push, remove, run};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Plan(Box<plan::Arguments>),
     Run(run::Arguments),
     Load(load::Arguments),
+    Push(push::Arguments),
     Export(export::Arguments),
     Images(images::Arguments),
     Remove(remove::Arguments),
@@ -82,6 +83,7 @@ impl CommandLine {
             Command::Plan(arguments) => plan::run(*arguments, terminal),
             Command::Run(arguments) => run::run(arguments, terminal),
             Command::Load(arguments) => load::run(&arguments, terminal),
+            Command::Push(arguments) => push::run(&arguments, terminal),
             Command::Export(arguments) => export::run(&arguments, terminal),
             Command::Images(arguments) => images::run(&arguments, terminal),
             Command::Remove(arguments) => remove::run(&arguments, terminal),

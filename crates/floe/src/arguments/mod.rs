@@ -8,7 +8,7 @@ mod global;
 mod image_flags;
 mod selection;
 
-pub(crate) use command_line::{Command, CommandLine, Early};
+pub(crate) use command_line::{CommandLine, Early};
 pub(crate) use global::{ColorWhen, GlobalArguments, ProgressWhen};
 pub(crate) use image_flags::ImageFlags;
 pub(crate) use selection::{Selection, SelectionFlags};

@@ -6,6 +6,7 @@ pub(crate) mod plan;
 pub(crate) mod export;
 pub(crate) mod images;
 pub(crate) mod load;
+pub(crate) mod push;
 pub(crate) mod remove;
 pub(crate) mod run;
 

@@ -75,11 +75,6 @@ impl Terminal {
         !self.bars.is_hidden()
     }
 
-    /// How often `--verbose` was given.
-    pub(crate) fn verbosity(&self) -> u8 {
-        self.verbose
-    }
-
     /// Whether colour may be used on standard error.
     pub(crate) fn is_colored(&self) -> bool {
         self.color != ColorChoice::Never
@@ -130,18 +125,16 @@ impl Terminal {
         self.write_stdout(&table.render(width.map(|size| size.ws_col).filter(|width| *width > 0)))
     }
 
-    /// Opens standard output for bytes, such as an archive; errors of writing become failures by
-    /// [`Failure::writing_stdout`].
+    /// Checks that standard output may be given bytes, such as an archive.
     ///
     /// # Errors
     /// When standard output is a terminal, which bytes would garble.
-    pub(crate) fn stdout_bytes(&self) -> Outcome<io::StdoutLock<'static>> {
-        let stdout = io::stdout();
-        if stdout.is_terminal() {
+    pub(crate) fn check_stdout_takes_bytes(&self) -> Outcome {
+        if io::stdout().is_terminal() {
             let failure = Failure::bad_usage("standard output is a terminal: expected a file or a pipe");
             return Err(failure.hint("add `> image.tar`, or `| podman load`"));
         }
-        Ok(stdout.lock())
+        Ok(())
     }
 
     /// Says what was done or is being done; nothing with `--quiet`.
@@ -194,7 +187,7 @@ impl Terminal {
     }
 
     fn write_stderr(&self, text: &str) {
-        let painted: String = text.split_inclusive('\n').map(|line| painted(line)).collect();
+        let painted: String = text.split_inclusive('\n').map(painted).collect();
         self.bars.suspend(|| {
             let mut stderr = AutoStream::new(io::stderr(), self.color);
             // Where standard error is gone there is nobody left to tell.

@@ -1,0 +1,74 @@
+//! `floe push`: a recorded image goes to registries.
+
+use clap::Args;
+use floe_destination::{DestinationName, ImageName};
+use floe_image::oci::Reference;
+use serde_json::json;
+
+use crate::failure::{Failure, Outcome};
+use crate::places::Places;
+use crate::recorded;
+use crate::terminal::{Terminal, size};
+use crate::workshop::Workshop;
+
+const EXAMPLES: &str = "\
+Examples:
+  floe push registry.example.com/team/app:1.0      push the only recorded image
+  floe push app registry.example.com/team/app:1.0  push app:latest under another name
+  floe push app ghcr.io/team/app:1.0 ghcr.io/team/app:latest
+
+Logins that podman, docker or skopeo made are used.";
+
+/// Push a recorded image to a registry, sending only what it lacks
+///
+/// The first word is a recorded image if it names one; all other words are references.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// A recorded image, NAME[:TAG], and where it goes: HOST/REPOSITORY[:TAG]
+    #[arg(value_name = "[IMAGE] REFERENCE", required = true)]
+    pub(crate) words: Vec<String>,
+}
+
+/// Pushes the image.
+pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
+    let places = Places::find()?;
+    let (name, references) = split(&places, &arguments.words)?;
+    let recorded = recorded::read(&places, &name)?;
+    let trees = recorded.trees();
+    let workshop = Workshop { trees: &trees, places: &places, terminal, threads: None, remembers: true };
+    for reference in references {
+        let destination = DestinationName::Registry(reference);
+        let delivered = workshop.deliver(&recorded.image, &name, &destination, recorded.image.compression)?;
+        if terminal.is_json() {
+            terminal.json(&json!({
+                "location": delivered.location, "digest": delivered.manifest.digest, "sent": delivered.written,
+            }))?;
+        } else {
+            let digest = delivered.manifest.digest;
+            terminal.note(format!("{}  {digest}  {} sent", delivered.location, size(delivered.written)));
+        }
+    }
+    Ok(())
+}
+
+/// Splits words into a recorded image and references.
+fn split(places: &Places, words: &[String]) -> Outcome<(ImageName, Vec<Reference>)> {
+    let recorded = recorded::list(places)?;
+    let first = words.first().and_then(|word| word.parse::<ImageName>().ok());
+    let (name, rest) = match first.filter(|name| recorded.contains(name)) {
+        Some(name) => (name, &words[1..]),
+        None => (recorded::select(places, None)?, words),
+    };
+    let rest = match rest {
+        // A name that begins with a registry's host says itself where the image goes.
+        [] if name.has_host() => &words[..1],
+        [] => {
+            let failure = Failure::bad_usage(format!("no registry named for {name}: expected a reference"));
+            return Err(failure.hint(format!("such as: floe push {name} registry.example.com/{name}")));
+        }
+        rest => rest,
+    };
+    let parse = |word: &String| word.parse::<Reference>().map_err(Failure::usage);
+    Ok((name, rest.iter().map(parse).collect::<Outcome<_>>()?))
+}
