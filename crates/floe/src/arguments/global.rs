@@ -9,7 +9,7 @@ pub(crate) struct GlobalArguments {
     /// Say nothing but results, warnings and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Say more; twice for still more
+    /// Say more
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub(crate) verbose: u8,
     /// Write results as JSON to standard output, and events and errors as JSON lines to standard error

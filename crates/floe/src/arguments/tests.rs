@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::{CommandFactory, Parser};
 
+use super::command_line::Command;
 use super::*;
 use crate::configuration::{Configuration, ImageOptions};
 use crate::failure::Outcome;
