@@ -146,10 +146,9 @@ impl Packer {
             write_tar(contents, trees, progress, &mut stream)?;
             Ok(stream.finish()?)
         };
-        let (tar_hash, tar_size) = if contents.nar_size() < compression.block_size() as u64 {
-            run_inline(&self.spare, produce, &mut out)?
-        } else {
-            run_threaded(&self.spare, self.threads, produce, &mut out)?
+        let (tar_hash, tar_size) = match self.useful_threads(contents) {
+            Some(threads) => run_threaded(&self.spare, threads, produce, &mut out)?,
+            None => run_inline(&self.spare, produce, &mut out)?,
         }?;
         let tar_digest = Digest::from_bytes(tar_hash);
         let (digest, size) = out.finish().map_err(PackError::Write)?;
@@ -158,6 +157,13 @@ impl Packer {
             diff_id: DiffId::new(tar_digest),
             tar_size,
         })
+    }
+
+    /// How many compressing threads will find a block to do, or `None` where one block is about all.
+    fn useful_threads(&self, contents: &LayerContents) -> Option<NonZeroUsize> {
+        let blocks = contents.nar_size() / self.compression().block_size() as u64;
+        let blocks = NonZeroUsize::new(usize::try_from(blocks).unwrap_or(usize::MAX))?;
+        Some(self.threads.min(blocks.saturating_add(1)))
     }
 }
 

@@ -201,10 +201,8 @@ mod tests {
                 let mut archive = ::tar::Archive::new(bytes.as_slice());
                 let entry = archive.entries().expect("a tar").next().expect("an entry").expect("a header");
                 assert_eq!(entry.size(), size);
-                assert_eq!(
-                    entry.header().uid().expect("a user"),
-                    u64::from(if id < PAX_OWNER { id } else { 0 })
-                );
+                assert_eq!(entry.header().uid().expect("a user"), u64::from(id));
+                assert_eq!(entry.header().gid().expect("a group"), u64::from(id));
             }
         }
     }

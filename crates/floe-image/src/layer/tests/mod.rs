@@ -99,7 +99,7 @@ fn noise(size: usize) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        (state >> 8) as u8 & 0x0f
+        (state >> 8 & 0x0f) as u8
     };
     std::iter::repeat_with(next).take(size).collect()
 }
