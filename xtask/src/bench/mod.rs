@@ -22,7 +22,7 @@ use crate::install;
 use crate::steps::{Steps, cargo, stream, workspace};
 
 /// Runs of each case on the large closure, and on the small one.
-const LARGE_RUNS: usize = 5;
+const LARGE_RUNS: usize = 3;
 const SMALL_RUNS: usize = 7;
 
 /// Builds what is compared, times it, writes the page.

@@ -1,0 +1,72 @@
+//! The documents' `console` blocks are run, and what they show is what floe says.
+//!
+//! Times, sizes, digests and dates differ between machines and package versions, so they are compared by
+//! their form; everything else to the letter.
+
+mod transcript;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use floe_testkit::debian;
+
+use crate::transcript::{Exchange, exchanges, formless};
+
+/// The folder that a document's commands run in: `result` as `nix build` leaves it, and a plain site.
+fn project() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = debian::node_server().expect("the Node server builds with Nix");
+    let server = server.root("node-server").expect("the server has an output");
+    std::os::unix::fs::symlink(server, folder.path().join("result")).expect("a link");
+    std::fs::create_dir(folder.path().join("site")).expect("a folder");
+    std::fs::write(folder.path().join("site/index.html"), "<h1>hello</h1>\n").expect("a page");
+    folder
+}
+
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+}
+
+/// Runs a document's commands one after the other, in one folder, and compares what they say.
+fn check(name: &str) {
+    let text = document(name);
+    let project = project();
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_floe"));
+    let programs = program.parent().expect("the program lies in a folder");
+    let search = format!("{}:{}", programs.display(), std::env::var("PATH").expect("a search path"));
+    let mut commands = 0;
+    for exchange in exchanges(&text) {
+        match exchange {
+            Exchange::File { path, text } => std::fs::write(project.path().join(path), text).expect("a file"),
+            Exchange::Command { line, expected } => {
+                let output = Command::new("sh")
+                    .args(["-c", &format!("exec 2>&1; {line}")])
+                    .current_dir(project.path())
+                    .env("PATH", &search)
+                    .env("HOME", project.path())
+                    .env("XDG_DATA_HOME", project.path().join(".data"))
+                    .env("XDG_CACHE_HOME", project.path().join(".cache"))
+                    .output()
+                    .expect("sh runs");
+                let said = String::from_utf8_lossy(&output.stdout);
+                // Lines of progress come only when the machine is slow.
+                let said: String = said
+                    .lines()
+                    .filter(|line| !line.starts_with("packing layers: "))
+                    .map(|line| line.to_owned() + "\n")
+                    .collect();
+                let folder = project.path().canonicalize().expect("the folder is there");
+                let said = said.replace(&format!("{}/", folder.display()), "./");
+                assert_eq!(formless(&said), formless(&expected), "{name}: {line}\n{said}");
+                commands += 1;
+            }
+        }
+    }
+    assert!(commands > 0, "{name} shows no command: the reader of its blocks is broken");
+}
+
+#[test]
+fn the_readme_shows_what_floe_says() {
+    check("README.md");
+}
