@@ -123,9 +123,19 @@ fn readable(entry: Entry) -> ErrorEntry {
     ErrorEntry { code, message: shorten(&entry.message.unwrap_or_default()) }
 }
 
-/// Takes control characters out and cuts.
+/// Takes control characters and anything that looks like a shown credential out, and cuts.
 pub(super) fn shorten(text: &str) -> String {
-    text.trim().chars().filter(|character| !character.is_control()).take(LONGEST_MESSAGE).collect()
+    let text = text.trim();
+    // Some registries repeat the request's header fields; theirs is the only text that could hold a secret of ours.
+    let lower = text.to_ascii_lowercase();
+    let end =
+        ["basic ", "bearer "].iter().filter_map(|scheme| Some(lower.find(scheme)? + scheme.len())).min();
+    let (shown, mark) = match end {
+        Some(end) if text.len() > end => (&text[..end], "***"),
+        _ => (text, ""),
+    };
+    let kept = shown.chars().filter(|character| !character.is_control()).take(LONGEST_MESSAGE);
+    kept.chain(mark.chars()).collect()
 }
 
 #[cfg(test)]
@@ -147,6 +157,7 @@ mod tests {
         check(r#"{"errors":[]}"#, &[]);
         check(r#"{"errors":[{"code":403,"message":null}]}"#, &[("403", "")]);
         check(r#"{"details":"incorrect username or password"}"#, &[("", "incorrect username or password")]);
+        check("you sent Basic dXNlcjpwYXNz", &[("", "you sent Basic ***")]);
         check("404 page not found\n", &[("", "404 page not found")]);
         check("<html><body>Bad gateway</body></html>", &[]);
         check("", &[]);

@@ -15,6 +15,7 @@ mod manifest;
 mod parallel;
 mod pull;
 mod push;
+mod push_sink;
 mod referrers;
 mod tags;
 mod upload_feed;

@@ -2,15 +2,14 @@
 //!
 //! The order is that of the OCI distribution-spec v1.1, "Push", with what makes it fast: the tag first (the same
 //! digest: done), then the previous manifest, whose blobs are taken to be there; the rest is asked for, mounted, or
-//! sent, largest first; children before their index, the index before tags. A [`PushSession`] is a [`BlobSink`], so
-//! that layers which are still being packed stream into it.
+//! sent, largest first; children before their index, the index before tags. [`super::push_sink`] makes
+//! the session a `BlobSink`, so that layers which are still being packed stream into it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use floe_image::oci::{Descriptor, Digest, Reference};
-use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
+use floe_image::{BlobError, BlobSource};
 use reqwest::Url;
 
 use super::auth::Scope;
@@ -269,7 +268,7 @@ impl PushSession {
     }
 
     /// Whether the repository has a blob, or gets it by a mount.
-    fn ensure(&self, blob: &Descriptor) -> Result<bool, PushError> {
+    pub(super) fn ensure(&self, blob: &Descriptor) -> Result<bool, PushError> {
         if self.lock().blobs.contains_key(&blob.digest) {
             return Ok(true);
         }
@@ -305,7 +304,13 @@ impl PushSession {
         self.repository.shared.tell(event);
     }
 
-    fn sent(&self, blob: &Descriptor) {
+    /// Begins to send a blob, where a refused mount has begun already if it has.
+    pub(super) fn begin_upload(&self, known: Option<&Descriptor>) -> BlobUpload {
+        let location = known.and_then(|blob| self.lock().begun.remove(&blob.digest));
+        BlobUpload::begin(&self.repository.shared, &self.repository.primary, known, location)
+    }
+
+    pub(super) fn sent(&self, blob: &Descriptor) {
         let mut state = self.lock();
         state.blobs.insert(blob.digest, Presence::Sure);
         state.sent_blobs += 1;
@@ -383,11 +388,10 @@ impl PushSession {
 
     /// Sends one blob, from its first byte again when an upload is lost.
     fn send(&self, blob: &Descriptor, blobs: &dyn BlobSource) -> Result<(), PushError> {
-        let (place, shared) = (&self.repository.primary, &self.repository.shared);
+        let attempts = self.repository.shared.config.retry.attempts;
         let mut losses = 0;
         loop {
-            let location = self.lock().begun.remove(&blob.digest);
-            let mut upload = BlobUpload::begin(shared, place, Some(blob), location);
+            let mut upload = self.begin_upload(Some(blob));
             let error = match blobs.copy_to(blob, &mut upload) {
                 Ok(()) => match upload.finish(blob) {
                     Ok(()) => {
@@ -406,7 +410,7 @@ impl PushSession {
                 },
             };
             losses += 1;
-            if !error.may_begin_anew() || losses >= shared.config.retry.attempts {
+            if !error.may_begin_anew() || losses >= attempts {
                 return Err(error.into());
             }
         }
@@ -485,66 +489,5 @@ fn subject_of(document: &ManifestDocument) -> Option<Digest> {
     match document.parse() {
         Ok(ParsedManifest::Manifest(manifest)) => manifest.subject.map(|subject| subject.digest),
         Ok(ParsedManifest::Index(_)) | Err(_) => None,
-    }
-}
-
-impl BlobSink for PushSession {
-    fn has(&self, blob: &Descriptor) -> Result<bool, BlobError> {
-        let asked = self.previous().map_err(PushError::from).and_then(|_| self.ensure(blob));
-        asked.map_err(|error| BlobError::Other {
-            action: format!("ask for blob {}", blob.digest),
-            source: Box::new(error),
-        })
-    }
-
-    fn begin(&self, known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
-        let location = known.and_then(|blob| self.lock().begun.remove(&blob.digest));
-        let (shared, place) = (Arc::clone(&self.repository.shared), &self.repository.primary);
-        let upload = BlobUpload::begin(&shared, place, known, location);
-        Ok(Box::new(SessionWriter { session: self, upload: Some(upload) }))
-    }
-}
-
-/// A blob on its way into the session's repository.
-struct SessionWriter<'a> {
-    session: &'a PushSession,
-    /// `None` once the upload has failed.
-    upload: Option<BlobUpload>,
-}
-
-impl SessionWriter<'_> {
-    /// Turns "the upload has failed" into the reason.
-    fn reason(&mut self, error: io::Error) -> io::Error {
-        match self.upload.take().and_then(BlobUpload::give_up) {
-            Some(reason) => io::Error::other(reason),
-            None => error,
-        }
-    }
-}
-
-impl Write for SessionWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(upload) = &mut self.upload else {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the upload has failed"));
-        };
-        upload.write(bytes).map_err(|error| self.reason(error))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let Some(upload) = &mut self.upload else { return Ok(()) };
-        upload.flush().map_err(|error| self.reason(error))
-    }
-}
-
-impl BlobWriter for SessionWriter<'_> {
-    fn commit(mut self: Box<Self>, blob: &Descriptor) -> Result<(), BlobError> {
-        let failure = |source: Box<dyn std::error::Error + Send + Sync>| BlobError::Other {
-            action: format!("send blob {}", blob.digest),
-            source,
-        };
-        let upload = self.upload.take().ok_or_else(|| failure("the upload has failed".into()))?;
-        upload.finish(blob).map_err(|error| failure(Box::new(error)))?;
-        self.session.sent(blob);
-        Ok(())
     }
 }

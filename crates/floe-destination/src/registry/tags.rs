@@ -49,7 +49,8 @@ struct Page {
 }
 
 impl Repository {
-    /// Lists all tags, in the registry's order, which the specification wants to be lexical.
+    /// Lists all tags, sorted by bytes, each once. The specification wants that order of registries; distribution
+    /// 2.8 gives another.
     ///
     /// # Errors
     /// [`TagsError`].
@@ -65,7 +66,11 @@ impl Repository {
         let mut next = Some(self.shared.block_on(first).map_err(failure)?);
         let mut tags = Vec::new();
         for _ in 0..MOST_PAGES {
-            let Some(url) = next.take() else { return Ok(tags) };
+            let Some(url) = next.take() else {
+                tags.sort();
+                tags.dedup();
+                return Ok(tags);
+            };
             let mut call = Call::new(Method::GET, url);
             call.limit = LARGEST_PAGE;
             let answer =

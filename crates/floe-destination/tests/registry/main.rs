@@ -1,7 +1,13 @@
 //! floe's registry client against real registries, an in-process one, and servers that misbehave.
 //!
-//! Needs Debian's `docker-registry` and `openssl` for the tests in `distribution`, `podman` for those in `logins`.
+//! Needs Debian's `docker-registry` and `openssl` for `distribution`, and `podman` and `docker` too for `logins`.
 
+mod credentials;
+mod distribution;
 mod endpoints;
+mod faults;
 mod image;
+mod logins;
 mod push;
+mod resume;
+mod security;
