@@ -3,11 +3,12 @@
 //! Libraries know nothing of this: whoever implements their observers calls [`Progress`], from any thread.
 //! Lines and events come at most once a second and not in the first, so that short work says nothing.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 
 use crate::terminal::{self, Terminal};
@@ -115,13 +116,26 @@ impl Progress {
             state.total_bytes = bytes;
         }
         if let Some(bar) = &self.shared.bar {
-            let ink = if self.shared.terminal.is_colored() { ".cyan" } else { "" };
+            let ink = if self.shared.terminal.is_colored() { ":.cyan" } else { "" };
             let line = format!(
-                "{{prefix}} [{{wide_bar{ink}}}] {{decimal_bytes}} of {{decimal_total_bytes}}  \
-                 {{decimal_bytes_per_sec}}  {{eta}} left  {{msg}}"
+                "{{prefix}} [{{wide_bar{ink}}}] {{done}} of {{whole}}\n  {{rate}}, {{left}} left, {{msg}}"
             );
             bar.set_length(bytes);
-            bar.set_style(template(&line).progress_chars("=> "));
+            let style = template(&line)
+                .progress_chars("=> ")
+                .with_key("done", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                    show(out, &terminal::size(state.pos()));
+                })
+                .with_key("whole", move |_: &ProgressState, out: &mut dyn fmt::Write| {
+                    show(out, &terminal::size(bytes));
+                })
+                .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                    show(out, &terminal::rate(state.pos(), state.elapsed()));
+                })
+                .with_key("left", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                    show(out, &terminal::duration(whole_seconds(state.eta())));
+                });
+            bar.set_style(style);
             self.show_layers(bar);
         }
         self.tick();
@@ -217,8 +231,9 @@ impl Moment {
         if *total_bytes == 0 {
             return format!("{phase}: {}", terminal::duration(self.elapsed));
         }
-        let left =
-            self.left().map_or_else(String::new, |left| format!(", {} left", terminal::duration(left)));
+        let left = self
+            .left()
+            .map_or_else(String::new, |left| format!(", {} left", terminal::duration(whole_seconds(left))));
         format!(
             "{phase}: {} of {}, {}, layer {layers_done} of {total_layers}{left}",
             terminal::size(self.done()),
@@ -247,6 +262,16 @@ impl Drop for Shared {
             self.terminal.bars().remove(bar);
         }
     }
+}
+
+/// What is left is an estimate: parts of a second would only flicker.
+fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs() + u64::from(duration.subsec_millis() >= 500))
+}
+
+fn show(out: &mut dyn fmt::Write, text: &str) {
+    // The bar writes into a string, which takes any text.
+    out.write_str(text).ok();
 }
 
 fn template(line: &str) -> ProgressStyle {

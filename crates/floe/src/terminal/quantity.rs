@@ -40,7 +40,8 @@ pub(crate) fn duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     let seconds = (milliseconds + 500) / 1000;
     match milliseconds {
-        0..1000 => format!("{milliseconds} ms"),
+        0 => "0 s".to_owned(),
+        1..1000 => format!("{milliseconds} ms"),
         1000..9950 => format!("{}.{} s", (milliseconds + 50) / 1000, (milliseconds + 50) % 1000 / 100),
         _ if seconds < 60 => format!("{seconds} s"),
         _ if seconds < 3600 => format!("{} min {} s", seconds / 60, seconds % 60),
@@ -73,7 +74,7 @@ mod tests {
     #[test]
     fn writes_durations_and_rates() {
         for (milliseconds, expected) in [
-            (0, "0 ms"),
+            (0, "0 s"),
             (999, "999 ms"),
             (1_300, "1.3 s"),
             (9_949, "9.9 s"),
