@@ -2,8 +2,8 @@
 
 use crate::program::transcript;
 
-const COMMANDS: [&str; 9] =
-    ["build", "plan", "run", "load", "export", "images", "remove", "completions", "man"];
+const COMMANDS: [&str; 10] =
+    ["build", "plan", "run", "load", "push", "export", "images", "remove", "completions", "man"];
 
 #[test]
 fn help_teaches_by_example() {
