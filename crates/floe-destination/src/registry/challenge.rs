@@ -138,4 +138,11 @@ mod tests {
         check(&["Bearer service=x"], None);
         check(&["=\"=,\"", "Bearer realm=\"https://auth.example"], bearer("https://auth.example", None));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in "\\PC{0,80}", pieces in "([a-zA-Z]{1,6}|[ =,\"\\\\]){0,20}") {
+            drop((parse(&text), parse(&pieces)));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! floe's registry client against real registries, an in-process one, and servers that misbehave.
 //!
-//! Needs Debian's `docker-registry` and `openssl` for `distribution`, and `podman` and `docker` too for `logins`.
+//! Needs Debian's `docker-registry`, `openssl` and `skopeo` for `distribution`, `podman` and `docker` too for `logins`.
 
 mod credentials;
 mod distribution;

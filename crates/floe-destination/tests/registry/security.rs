@@ -117,8 +117,6 @@ fn a_realm_on_a_private_address_is_refused() {
 fn identity_tokens_fall_back_to_get_and_are_rotated() {
     let rotated = Arc::new(Mutex::new(Vec::new()));
     let forms = Arc::clone(&rotated);
-    let (server, seen) = serve(|_| Response::new(404));
-    drop((server, seen));
     // A server that knows both: each POST is answered with the next refresh token.
     let knows_post = Server::start(move |request| {
         use std::io::Read as _;
@@ -197,6 +195,27 @@ fn refreshes_a_refused_token_once() {
     assert!(whole(&error).contains("401"), "{}", whole(&error));
     let tokens = seen.lock().expect("no panic").iter().filter(|(line, _)| line == "GET /token").count();
     assert_eq!(tokens, 2);
+}
+
+#[test]
+fn replaces_a_token_that_has_expired() {
+    let issued = std::sync::atomic::AtomicU64::new(0);
+    let (server, _) = serve(move |request| {
+        let host = request.headers.find("host").unwrap_or_default().to_owned();
+        if request.path == "/token" {
+            let number = issued.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            // The first token is refused, though its minute is not over.
+            return Response::new(200)
+                .with_content("application/json", format!(r#"{{"token":"t{number}"}}"#));
+        }
+        if request.headers.find("authorization") == Some("Bearer t1") {
+            return Response::new(200).with_content("application/json", r#"{"tags":["a"]}"#);
+        }
+        Response::new(401).with_header("WWW-Authenticate", format!("Bearer realm=\"http://{host}/token\""))
+    });
+    let host = server.address().to_string();
+    let client = Registry::new(with_login(&host)).expect("a client");
+    assert_eq!(repository(&client, &host, "app").tags().expect("tags"), ["a"]);
 }
 
 #[test]
