@@ -134,16 +134,33 @@ impl Failure {
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
+    /// A disk without room gets its hint here, since any part of floe may be the one that finds it full.
     fn from(error: E) -> Self {
-        Self { kind: Kind::Failed, error: error.into(), hints: Vec::new() }
+        let error = error.into();
+        let hint = match io_kind(&error) {
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                Some("make room there, or name another place; what was begun is removed again")
+            }
+            Some(io::ErrorKind::ReadOnlyFilesystem) => Some("name a place that can be written to"),
+            _ => None,
+        };
+        Self { kind: Kind::Failed, error, hints: hint.map(str::to_owned).into_iter().collect() }
     }
+}
+
+/// What the system said, where it is the cause of an error.
+pub(crate) fn io_kind(error: &anyhow::Error) -> Option<io::ErrorKind> {
+    error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind)
 }
 
 /// Shows a panic as what it is: a bug in floe, with all that a report needs.
 pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        let message = panic.payload_as_str().unwrap_or("no message");
+        let payload = panic.payload();
+        let message = (payload.downcast_ref::<&str>().copied())
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
         let backtrace = std::backtrace::Backtrace::capture();
         let trace = match backtrace.status() {
             std::backtrace::BacktraceStatus::Captured => format!("{backtrace}\n"),

@@ -1,63 +1,9 @@
-//! floe turns Nix closures into OCI images.
-//!
-//! The flow: [`arguments`] reads the command line, [`configuration`] reads `floe.toml`, a subcommand in
-//! [`commands`] calls the libraries, [`terminal`] and [`progress`] show what happens, and a [`failure`]
-//! becomes the exit code.
+//! The program `floe`; see the library of that name.
 
 #![forbid(unsafe_code)]
 
-mod arguments;
-mod configuration;
-
-mod commands;
-
-mod gather;
-mod places;
-mod recorded;
-mod settings;
-mod workshop;
-
-mod failure;
-mod progress;
-mod suggestion;
-mod terminal;
-
 use std::process::ExitCode;
 
-use crate::arguments::{CommandLine, Early, GlobalArguments};
-use crate::failure::{Kind, Outcome};
-use crate::terminal::Terminal;
-
 fn main() -> ExitCode {
-    failure::install_panic_hook();
-    // The hook has said what there is to say; a panic anywhere is a bug and gets its own exit code.
-    std::panic::catch_unwind(run).unwrap_or_else(|_| ExitCode::from(Kind::Bug.exit_code()))
-}
-
-fn run() -> ExitCode {
-    let words: Vec<_> = std::env::args_os().collect();
-    // What cannot be read may still ask for JSON, and whoever reads it should get it.
-    let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    let (terminal, outcome): (Terminal, Outcome) = match CommandLine::read(&words) {
-        Ok(command_line) => {
-            let terminal = Terminal::new(&command_line.global);
-            let outcome = command_line.run(&terminal);
-            (terminal, outcome)
-        }
-        Err(early) => {
-            let terminal = Terminal::new(&GlobalArguments { json, ..GlobalArguments::default() });
-            let outcome = match early {
-                Early::Asked(text) => terminal.text(&text),
-                Early::Failure(failure) => Err(failure),
-            };
-            (terminal, outcome)
-        }
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            terminal.failure(&failure);
-            failure.exit_code()
-        }
-    }
+    floe::main()
 }

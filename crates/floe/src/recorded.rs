@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use floe_destination::{ImageName, Record};
+use floe_destination::{ImageName, ParseImageNameError, Record};
 use floe_image::image::Image;
 use floe_store::tree::LocalTrees;
 use floe_store::{Store, StoreConfig, StoreDir, StorePath, gc_root};
@@ -108,10 +108,16 @@ pub(crate) fn read(places: &Places, name: &ImageName) -> Outcome<Recorded> {
     Ok(recorded)
 }
 
+/// How images are called.
+pub(crate) const IMAGE_NAME_HINT: &str =
+    "images are called such as app, team/app:1.0 or registry.example.com/team/app:1.0";
+
 /// The image that is meant: the named one, else the only one.
 pub(crate) fn select(places: &Places, name: Option<&str>) -> Outcome<ImageName> {
     if let Some(name) = name {
-        return name.parse().map_err(Failure::usage);
+        return name
+            .parse()
+            .map_err(|error: ParseImageNameError| Failure::usage(error).hint(IMAGE_NAME_HINT));
     }
     let mut names = record(places).list()?;
     match (names.pop(), names.is_empty()) {

@@ -21,9 +21,6 @@ use crate::gather::Gathered;
 /// images.
 const MAX_LAYERS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not 0");
 
-/// Layers that engines on overlayfs can mount (docker's `maxDepth` of overlay2).
-const MOST_LAYERS: usize = 127;
-
 /// The kind of fact under which the memo keeps a closure's system.
 const SYSTEM_FACT: &str = "system";
 
@@ -50,25 +47,15 @@ pub(crate) fn settings(options: &ImageOptions, gathered: &Gathered, memo: &Memo)
         root: gathered.root.clone(),
         root_conflicts: options.root_conflicts.unwrap_or_default(),
         files: options.files.clone().unwrap_or_default(),
-        policy: policy(options)?,
+        policy: policy(options),
     })
 }
 
 /// How store paths are shared out; one of the layers is the root's.
-pub(crate) fn policy(options: &ImageOptions) -> Outcome<Policy> {
-    let max_layers = options.max_layers.unwrap_or(MAX_LAYERS);
-    if max_layers.get() > MOST_LAYERS {
-        let message =
-            format!("{max_layers} layers cannot be mounted: expected at most {MOST_LAYERS}, base included");
-        return Err(Failure::bad_usage(message)
-            .hint("leave max-layers out: 100 leave room for images built on this one"));
-    }
-    let Some(for_store) = NonZeroUsize::new(max_layers.get() - 1) else {
-        let failure =
-            Failure::bad_usage("1 layer is too few: one holds the accounts and links, the rest the store");
-        return Err(failure.hint("set max-layers to 2 or more"));
-    };
-    Ok(Policy { strategy: options.layering.unwrap_or_default(), max_layers: for_store })
+pub(crate) fn policy(options: &ImageOptions) -> Policy {
+    let max_layers = options.max_layers.unwrap_or(MAX_LAYERS).get();
+    let for_store = NonZeroUsize::new(max_layers - 1).unwrap_or(NonZeroUsize::MIN);
+    Policy { strategy: options.layering.unwrap_or_default(), max_layers: for_store }
 }
 
 /// The platform asked for, else that of the store paths, else this machine's.

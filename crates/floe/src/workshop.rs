@@ -1,6 +1,7 @@
 //! The workshop: what every command that makes or moves image bytes works with. It opens the memo and
 //! the blob cache, and connects the libraries' observers to the terminal.
 
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use floe_image::image::{self, Draft, DraftLayer, Image, Observer, RecipeBlobs};
 use floe_image::layer::{Compression, Layer, Memo, PackError, PackProgress, Packer};
 use floe_store::TreeSource;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Kind, Outcome, io_kind};
 use crate::places::Places;
 use crate::progress::{LayerDone, Progress};
 use crate::terminal::Terminal;
@@ -195,8 +196,16 @@ fn explain(error: image::AssembleError) -> Failure {
 }
 
 fn explain_delivery(error: DeliverError) -> Failure {
-    let is_pipe =
-        matches!(&error, DeliverError::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe);
+    let is_foreign = matches!(error, DeliverError::NotALayout(_) | DeliverError::Malformed { .. });
     let failure = Failure::from(error);
-    if is_pipe { Failure { kind: crate::failure::Kind::BrokenPipe, ..failure } } else { failure }
+    let hint = match io_kind(&failure.error) {
+        Some(ErrorKind::BrokenPipe) => return Failure { kind: Kind::BrokenPipe, ..failure },
+        Some(ErrorKind::NotFound) => "make the directory that it goes into first",
+        Some(ErrorKind::PermissionDenied) => "name a place that this user may write to",
+        Some(ErrorKind::IsADirectory) => "name a file in it, or write a layout: oci:DIR",
+        Some(ErrorKind::NotADirectory) => "name a path whose parents are directories",
+        None if is_foreign => "name a new directory: oci:DIR writes nothing into a directory of other things",
+        _ => return failure,
+    };
+    failure.hint(hint)
 }

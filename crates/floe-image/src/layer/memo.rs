@@ -2,7 +2,8 @@
 //!
 //! One small file for each fact, named by the SHA-256 of everything the fact depends on. A file is
 //! written beside its place and renamed, so concurrent runs share a memo without a lock, and its last line is
-//! the digest of the rest: whatever was cut short or damaged counts as not remembered and is written anew.
+//! the digest of the fact and what it is a fact about: whatever was cut short, damaged or took another entry's
+//! place counts as not remembered and is written anew.
 
 use std::fs;
 use std::io::{self, Write};
@@ -14,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Compression, Layer, LayerContents};
-use crate::oci::{Digest, canonical_json};
+use crate::oci::{Digest, DigestHasher, canonical_json};
 
 /// Counts the changes of the tar's form: a layer remembered under another number is packed again.
 const FORMAT_VERSION: u32 = 1;
@@ -125,7 +126,7 @@ impl Memo {
     fn read<T: DeserializeOwned>(&self, kind: &str, key: Digest) -> Option<T> {
         let place = self.place(kind, key);
         let bytes = fs::read(&place).ok()?;
-        let value = decode(&bytes)?;
+        let value = decode(kind, key, &bytes)?;
         // Where the time cannot be set, say on a read-only file system, the entry only seems older.
         mark_used(&place).ok();
         Some(value)
@@ -136,26 +137,34 @@ impl Memo {
         let directory = place.parent().unwrap_or(&self.directory);
         fs::create_dir_all(directory)?;
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
-        file.write_all(&encode(&value))?;
+        file.write_all(&encode(kind, key, &value))?;
         file.persist(&place)?;
         Ok(())
     }
 }
 
-/// JSON in one line, then the digest of that line.
-fn encode(value: &impl Serialize) -> Vec<u8> {
+/// JSON in one line, then its seal.
+fn encode(kind: &str, key: Digest, value: &impl Serialize) -> Vec<u8> {
     let mut bytes = canonical_json::to_vec(value);
-    let digest = Digest::of(&bytes);
-    bytes.extend_from_slice(format!("\n{digest}\n").as_bytes());
+    let seal = seal(kind, key, &bytes);
+    bytes.extend_from_slice(format!("\n{seal}\n").as_bytes());
     bytes
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+fn decode<T: DeserializeOwned>(kind: &str, key: Digest, bytes: &[u8]) -> Option<T> {
     let lines = bytes.strip_suffix(b"\n")?;
     let end = lines.iter().rposition(|byte| *byte == b'\n')?;
     let (json, digest) = (&lines[..end], &lines[end + 1..]);
-    let intact = Digest::of(json).to_string().as_bytes() == digest;
+    let intact = seal(kind, key, json).to_string().as_bytes() == digest;
     intact.then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+/// The digest of a fact together with its place: an intact entry under another's name must not be believed.
+fn seal(kind: &str, key: Digest, json: &[u8]) -> Digest {
+    let mut hasher = DigestHasher::default();
+    hasher.update(format!("{kind} {key}\n").as_bytes());
+    hasher.update(json);
+    hasher.finish()
 }
 
 /// Sets the time of last change to now; that of last access is often not kept.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use clap::Args;
-use floe_destination::{Delivered, DestinationName, ImageName};
+use floe_destination::{Delivered, DestinationName, ImageName, ParseDestinationError};
 use floe_image::image::{Image, compose};
 use floe_image::layer::Compression;
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::configuration::ImageOptions;
 use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, gather, store};
 use crate::places::Places;
-use crate::recorded::{self, Recorded};
+use crate::recorded::{self, IMAGE_NAME_HINT, Recorded};
 use crate::settings::settings;
 use crate::terminal::{self, Terminal, duration};
 use crate::workshop::{Workshop, all_sinks};
@@ -84,17 +84,28 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
         let recorded = Recorded::new(image, roots, gathered.added, &store);
         recorded::put(&places, &name, &recorded, terminal)?;
         cache.evict()?;
-        return report(terminal, &name, &recorded.image, &[], started);
+        return report(terminal, &name, &recorded.image, &[], &[], started);
     }
     let opened = destinations.iter().map(|name| workshop.open(name)).collect::<Outcome<Vec<_>>>()?;
     let image = workshop.assemble(draft, compression, &all_sinks(&opened))?;
     let delivered = workshop.finish(&image, &name, opened)?;
-    report(terminal, &name, &image, &delivered, started)
+    report(terminal, &name, &image, &destinations, &delivered, started)
 }
 
 fn parse_destinations(texts: &[String]) -> Outcome<Vec<DestinationName>> {
-    let parse = |text: &String| text.parse::<DestinationName>().map_err(Failure::usage);
+    let parse = |text: &String| text.parse::<DestinationName>().map_err(explain_destination);
     texts.iter().map(parse).collect()
+}
+
+fn explain_destination(error: ParseDestinationError) -> Failure {
+    let hint = match error {
+        ParseDestinationError::Tag { .. } => "write a tag such as 1.0: --to oci:images:1.0",
+        ParseDestinationError::Name { .. } | ParseDestinationError::Reference { .. } => IMAGE_NAME_HINT,
+        ParseDestinationError::Unknown(_) | ParseDestinationError::NoPath(_) => {
+            "write a layout with --to oci:DIR, a file with --to docker-archive:FILE, or load it: --to podman:"
+        }
+    };
+    Failure::usage(error).hint(hint)
 }
 
 /// zstd, unless a destination may be read by docker before version 23, which knows gzip alone.
@@ -127,6 +138,7 @@ fn report(
     terminal: &Terminal,
     name: &ImageName,
     image: &Image,
+    destinations: &[DestinationName],
     delivered: &[Delivered],
     started: Instant,
 ) -> Outcome {
@@ -136,10 +148,16 @@ fn report(
             .iter()
             .map(|place| json!({ "location": place.location, "digest": place.manifest.digest, "written": place.written }))
             .collect();
-        return terminal.json(&json!({
+        let result = json!({
             "name": name.to_string(), "digest": digest, "size": size, "layers": image.layers.len(),
             "platform": image.config.platform().to_string(), "delivered": places,
-        }));
+        });
+        // Where standard output carries the image itself, the result goes beside the events.
+        if destinations.iter().any(|place| matches!(place, DestinationName::StandardOutput(_))) {
+            terminal.event(&result);
+            return Ok(());
+        }
+        return terminal.json(&result);
     }
     let took = duration(started.elapsed());
     let layers = image.layers.len();

@@ -51,9 +51,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
 }
 
 /// A destination as it is written, or a plain file name, which becomes the archive that every engine loads.
+/// A colon makes a destination, so that a misspelt one does not become a file.
 fn destination(text: &str) -> Outcome<DestinationName> {
     text.parse().or_else(|error| match error {
-        ParseDestinationError::Unknown(_) if !text.is_empty() => {
+        ParseDestinationError::Unknown(_) if !text.is_empty() && !text.contains(':') => {
             Ok(DestinationName::Archive { file: text.into(), format: ArchiveFormat::Hybrid })
         }
         error => Err(Failure::usage(error)),

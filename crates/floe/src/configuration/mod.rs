@@ -1,10 +1,10 @@
 //! `floe.toml`: how images are to be made, written down once.
 //!
-//! The text of a file goes in; a [`Configuration`] of [`ImageOptions`] comes out, or every problem of
-//! the file with its line ([`ConfigurationErrors`]). The flags of `floe build` make [`ImageOptions`]
-//! too, and the two are joined by [`ImageOptions::over`].
+//! The text of a file goes in; a `Configuration` of `ImageOptions` comes out, or every problem of
+//! the file with its line (`ConfigurationErrors`). The flags of `floe build` make `ImageOptions`
+//! too, and the two are joined by `ImageOptions::over`.
 //!
-//! [`keys::KEYS`] describes each key once: parsing, the advice on unknown keys and the tests of
+//! `keys::KEYS` describes each key once: parsing, the advice on unknown keys and the tests of
 //! `docs/floe-toml.md` all read that table.
 
 mod file;
@@ -23,6 +23,16 @@ pub(crate) use manual::manual;
 pub(crate) use options::ImageOptions;
 pub(crate) use problem::ConfigurationErrors;
 pub(crate) use value::{Content, Created, Port};
+
+/// Reads the text of a `floe.toml` and says all that is wrong with it, as the command line would show it.
+///
+/// # Errors
+/// When the text is no `floe.toml`: each problem with its line, and what to do about it.
+pub fn check(text: &str) -> Result<(), String> {
+    Configuration::parse("floe.toml", text)
+        .map(drop)
+        .map_err(|errors| format!("{errors}\n{}", errors.render()))
+}
 
 #[cfg(test)]
 mod tests;

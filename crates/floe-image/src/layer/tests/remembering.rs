@@ -75,6 +75,14 @@ fn damaged_entries_are_misses_and_are_written_anew() {
         std::fs::write(file, &damaged).expect("a damaged entry");
         assert_eq!(memo.fact("platform", key), None, "{}", String::from_utf8_lossy(&damaged));
     }
+    let other = Digest::of(b"another closure");
+    memo.remember_fact("platform", other, "linux/riscv64").expect("a remembered fact");
+    let is_other = |path: &&std::path::PathBuf| *path != file;
+    let files = entry_files(folder.path());
+    let others: Vec<_> = files.iter().filter(is_other).collect();
+    let [stranger] = others.as_slice() else { panic!("one more file, not {others:?}") };
+    std::fs::rename(stranger, file).expect("an entry in the place of another");
+    assert_eq!(memo.fact("platform", key), None, "an intact entry, but of something else");
     memo.remember_fact("platform", key, "linux/arm64").expect("a remembered fact");
     assert_eq!(memo.fact("platform", key).as_deref(), Some("linux/arm64"));
     assert_eq!(memo.fact("certificates", key), None);
