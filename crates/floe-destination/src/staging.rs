@@ -156,7 +156,10 @@ impl StagedWriter<'_> {
 impl Write for StagedWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let file = self.file.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        let written = file.write(bytes)?;
+        // A packer only knows that it writes a blob: a full disk must be told by its path.
+        let written = file.write(bytes).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot write {}: {error}", self.path.display()))
+        })?;
         self.size += written as u64;
         Ok(written)
     }

@@ -1,7 +1,7 @@
 //! Container engines of this machine: images are loaded into them and run by them, through their own programs.
 //!
 //! Each engine's file says how it is spoken to, as argument lists, and nothing more: [`destination`] loads with them and
-//! [`run`] runs. The programs see floe's environment, so `DOCKER_HOST`, `CONTAINER_HOST` or `CONTAINERD_ADDRESS` work.
+//! [`mod@run`] runs. The programs see floe's environment, so `DOCKER_HOST`, `CONTAINER_HOST` or `CONTAINERD_ADDRESS` work.
 
 mod kind;
 mod probe;

@@ -1,7 +1,7 @@
 //! An image is layers and a config, joined by a manifest.
 //!
-//! [`Settings`] and a closure come in; [`compose`] draws up what each layer holds and how a container
-//! starts; [`assemble`] packs the layers into a sink; the [`Image`] that goes out is a recipe: it
+//! [`Settings`] and a closure come in; [`compose()`] draws up what each layer holds and how a container
+//! starts; [`assemble()`] packs the layers into a sink; the [`Image`] that goes out is a recipe: it
 //! names every byte and can be stored, and [`RecipeBlobs`] makes the blobs again from the store.
 
 mod assemble;

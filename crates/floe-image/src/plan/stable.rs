@@ -3,7 +3,7 @@
 //! In Nix a path changes exactly when its own source does or that of anything it needs. Give each source
 //! a rate of change, and each layer the rate at which any of its paths changes; then an update is expected
 //! to send the sum over layers of (NAR size + a round trip) × rate. Every path starts in a layer of its
-//! own, which wastes no bytes; [`grouping`] then merges the pair whose union adds least to the sum, again
+//! own, which wastes no bytes; `grouping` then merges the pair whose union adds least to the sum, again
 //! and again, while that lowers the sum or the budget is passed. So tiny paths that change together are
 //! packed, and large paths and those that change often stay apart.
 //!

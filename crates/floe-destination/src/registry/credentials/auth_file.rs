@@ -1,7 +1,7 @@
 //! One login file: which of its entries is for a repository.
 //!
 //! Formats: containers-auth.json(5), Docker's `config.json`, and `.dockercfg`, which is the inner table alone.
-//! JSON text comes in; the best [`Entry`] for a host and repository goes out. No I/O.
+//! JSON text comes in; the best `Entry` for a host and repository goes out. No I/O.
 
 use std::collections::BTreeMap;
 
