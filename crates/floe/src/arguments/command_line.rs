@@ -12,8 +12,8 @@ use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
 Examples:
-  floe build ./result                     make an image of a build's closure, and record it
-  floe run result                         run it: not as root, read-only, without capabilities
+  floe build ./result --name web          make an image of a build's closure, and record it
+  floe run web                            run it: not as root, read-only, without capabilities
   floe build .#app --to oci-archive:app.tar
                                           build a flake's package, write its image to a file
   floe build --port 3000 .#app --to -  | podman load

@@ -161,8 +161,8 @@ fn report(
     }
     let took = duration(started.elapsed());
     let layers = image.layers.len();
-    let summary = format!("{name}  {digest}  {} in {layers} layers, {took}", terminal::size(size));
-    terminal.note(&summary);
+    terminal.note(format!("{name}  {} in {layers} layers, {took}", terminal::size(size)));
+    terminal.note(digest);
     if delivered.is_empty() {
         terminal.note(format!("recorded; run it with: floe run {name}"));
     }
