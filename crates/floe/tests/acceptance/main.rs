@@ -1,0 +1,16 @@
+//! The main job, shown from outside: the real program makes images of real closures, and other people's programs
+//! run, unpack, read and judge them.
+//!
+//! Needs Debian 12 as root, with Nix, podman, docker, containerd, skopeo, umoci, zstd and GNU tar; an absent program is
+//! a failure that names its package.
+
+mod closure;
+mod engines;
+mod forms;
+mod identity;
+mod layout;
+mod program;
+mod reproducible;
+mod root;
+mod shared_images;
+mod store;
