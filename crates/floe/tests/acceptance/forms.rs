@@ -126,7 +126,6 @@ fn skopeo_inspects_every_form() {
 
 #[test]
 fn archives_carry_the_name() {
-    let desk = Desk::new();
     let archive = shared_images().docker_archive();
     let words = ["--extract", "--to-stdout", "--file", text(&archive), "manifest.json"];
     let manifest: Value = serde_json::from_str(&answer(&mut program("tar", &words))).expect("JSON");
@@ -136,7 +135,6 @@ fn archives_carry_the_name() {
         fs::read(shared_images().standard_output()).expect("a file"),
         "standard output and the file are the same bytes"
     );
-    drop(desk);
 }
 
 /// The schemas of the OCI image specification v1.1, which name each other by file name.
