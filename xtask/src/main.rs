@@ -14,6 +14,10 @@ mod bench;
 
 mod licences;
 
+mod edges;
+
+mod fuzz;
+
 mod steps;
 
 mod terminal;

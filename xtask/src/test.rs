@@ -5,9 +5,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 use floe_testkit::debian;
 
-use crate::steps::{Steps, cargo, stream, workspace};
-use crate::terminal::say;
-use crate::{install, licences};
+use crate::steps::{Steps, cargo, stream};
+use crate::{edges, fuzz, install, licences};
 
 /// One step of the test command.
 struct Step {
@@ -22,11 +21,12 @@ const STEPS: &[Step] = &[
     Step { name: "format", purpose: "checks the formatting", action: format },
     Step { name: "clippy", purpose: "checks all targets with the workspace's lints", action: clippy },
     Step { name: "doc", purpose: "builds the documentation without warnings", action: doc },
+    Step { name: "edges", purpose: "checks which crates import which", action: edges::check },
     Step { name: "licences", purpose: "checks the dependencies' licences", action: licences::check },
     Step { name: "closures", purpose: "builds the closures that tests share", action: closures },
     Step { name: "tests", purpose: "runs unit and integration tests", action: tests },
     Step { name: "doctests", purpose: "runs the examples in the documentation", action: doctests },
-    Step { name: "fuzz", purpose: "runs each fuzz target for a moment", action: fuzz },
+    Step { name: "fuzz", purpose: "runs each fuzz target for a moment", action: fuzz::run },
 ];
 
 /// Runs the named steps in the order of the list, all of them when none is named.
@@ -75,15 +75,6 @@ fn tests() -> Result<()> {
 
 fn doctests() -> Result<()> {
     stream(&mut cargo(["test", "--workspace", "--doc", "--locked"]))
-}
-
-/// The fuzz targets come with the parsers of foreign bytes.
-fn fuzz() -> Result<()> {
-    if !workspace().join("fuzz").is_dir() {
-        say("there are no fuzz targets yet");
-        return Ok(());
-    }
-    bail!("the directory fuzz/ is there, but this step does not run it yet: see xtask/src/test.rs")
 }
 
 fn has_nextest() -> bool {

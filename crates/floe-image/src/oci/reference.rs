@@ -105,9 +105,6 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
         Some((host, path)) if is_host(host) => (host, path),
         _ => (DEFAULT_HOST, name),
     };
-    if name.len() > LONGEST_NAME {
-        return Err("a name holds at most 255 bytes");
-    }
     check_host(host)?;
     if path.is_empty() {
         return Err("expected a repository such as team/app");
@@ -125,6 +122,10 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
         "index.docker.io" | "registry-1.docker.io" => (DEFAULT_HOST, path.to_owned()),
         host => (host, path.to_owned()),
     };
+    // Docker counts what it writes: with the host, and `library/` where it belongs.
+    if host.len() + 1 + path.len() > LONGEST_NAME {
+        return Err("a name holds at most 255 bytes, its host included");
+    }
     let tag = tag.or_else(|| digest.is_none().then_some(DEFAULT_TAG)).map(str::to_owned);
     Ok(Reference { host: host.to_owned(), repository: path, tag, digest })
 }

@@ -21,7 +21,7 @@ enum Place {
 
 /// Kills on the large closure, where most of the time is packing, and on a small directory, where most of it is
 /// publishing.
-const KILLS: [u64; 2] = [6, 16];
+const KILLS: [u64; 2] = [4, 16];
 
 /// After so many runs, one is let through.
 const KILLS_IN_A_ROW: u64 = 3;
