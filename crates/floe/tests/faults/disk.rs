@@ -162,6 +162,9 @@ fn a_store_path_that_changed_or_vanished_is_refused() {
     refuse("is not there");
 }
 
+/// What becomes of an entry of the memo, given it and the next one.
+type Damage = fn(&[u8], &[u8]) -> Vec<u8>;
+
 #[test]
 fn a_damaged_memo_is_written_anew() {
     let house = House::new();
@@ -180,7 +183,7 @@ fn a_damaged_memo_is_written_anew() {
     let intact = read_all();
     assert!(intact.len() > 10, "a layer each, and the system");
     // Each damage takes an entry and the next one.
-    let damages: [(&str, fn(&[u8], &[u8]) -> Vec<u8>); 5] = [
+    let damages: [(&str, Damage); 5] = [
         ("emptied", |_, _| Vec::new()),
         ("cut", |entry, _| entry[..entry.len() / 2].to_vec()),
         ("garbage", |entry, _| entry.iter().map(|byte| byte ^ 0x5a).collect()),
