@@ -16,7 +16,8 @@ const PREFACE: &str = "\
 Written by `cargo xtask bench`. Each figure is a whole process, cold of memo and with the store in the page cache;
 a case and its peer ran in turn on the same machine. Medians, with the least and the most in brackets; ratios are
 floe's wall time over the peer's, run by run, so below 1 floe is faster. floe also computes each path's NAR hash,
-the diff ID and the digest, and flushes what it wrote; the peers hash and flush nothing.
+the diff ID and the digest, and flushes what it wrote; the peers hash and flush nothing. tar runs with
+--hard-dereference, so that both sides read and compress the same bytes.
 ";
 
 /// The page as it grows.
