@@ -13,11 +13,12 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
+use super::authority::{authority, is_loopback};
 use super::challenge::Challenge;
-use super::client::Shared;
 use super::credentials::{Credential, CredentialError, Secret};
-use super::exchange::{ExchangeError, read_bounded, refusal};
-use super::host::{Host, is_loopback};
+use super::host::Host;
+use super::response::{ExchangeError, read_bounded, refusal};
+use super::shared::Shared;
 
 /// A token is trusted for at least this long, whatever its server says (token.md: "for compatibility").
 const SHORTEST_TOKEN_LIFE: Duration = Duration::from_secs(60);
@@ -282,7 +283,7 @@ impl TokenRequest<'_> {
     }
 
     async fn attempt(&self, outgoing: &Outgoing) -> Result<Vec<u8>, ExchangeError> {
-        let client = self.shared.client(outgoing.url.as_str(), self.host, false)?;
+        let client = self.host.client(self.shared, &outgoing.url, false)?;
         let mut request = client
             .request(outgoing.method.clone(), outgoing.url.clone())
             .header(ACCEPT, "application/json")
@@ -336,12 +337,9 @@ fn knows_no_post(error: &ExchangeError) -> bool {
     matches!(error, ExchangeError::Refused(refusal) if matches!(refusal.status, 404 | 405))
 }
 
+/// A realm without a host, such as `mailto:`, is shown by its scheme.
 fn realm_name(realm: &Url) -> String {
-    match (realm.host_str(), realm.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (Some(host), None) => host.to_owned(),
-        (None, _) => realm.scheme().to_owned(),
-    }
+    if realm.has_host() { authority(realm) } else { realm.scheme().to_owned() }
 }
 
 fn basic(credential: &Credential) -> Option<HeaderValue> {

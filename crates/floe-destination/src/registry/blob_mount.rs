@@ -7,7 +7,8 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::auth::{AuthError, Scope};
 use super::blob_upload::location;
-use super::exchange::{Call, ExchangeError, Line};
+use super::exchange::{Call, Line};
+use super::response::ExchangeError;
 
 /// What became of a mount.
 pub(super) enum Mounted {

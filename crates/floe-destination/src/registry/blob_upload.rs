@@ -16,8 +16,11 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::mpsc;
 
 use super::auth::Scope;
-use super::client::{Place, RegistryEvent, Shared};
-use super::exchange::{Answer, Call, ExchangeError, Line, SMALL_ANSWER, read_bounded, refusal};
+use super::client::Place;
+use super::config::RegistryEvent;
+use super::exchange::{Answer, Call, Line, SMALL_ANSWER};
+use super::response::{ExchangeError, read_bounded, refusal};
+use super::shared::Shared;
 use super::upload_feed::{Feed, Part};
 
 /// What is handed to the network at once: large enough that no thread switches often, small beside the window.
@@ -325,7 +328,7 @@ impl Uploading {
         } else {
             None
         };
-        let client = line.shared.client(url.as_str(), line.host, true)?;
+        let client = line.host.client(line.shared, &url, true)?;
         let mut builder = client
             .request(method, url.clone())
             .header(CONTENT_TYPE, "application/octet-stream")

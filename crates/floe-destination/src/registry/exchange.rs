@@ -3,171 +3,24 @@
 //! A [`Call`] comes in; an [`Answer`] goes out, or an [`ExchangeError`] that names the host, the request and what the
 //! registry said. `Authorization` is only ever sent to the registry's own origin (scheme, host and port).
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 
-use super::auth::{self, Account, AuthError, Scope};
+use super::auth::{self, Account, Scope};
 use super::challenge;
-use super::client::Shared;
-use super::error_body::{self, LONGEST_ERROR_BODY, Refusal};
+use super::error_body;
 use super::host::Host;
-use super::retry::retry_after;
-use super::tls::TlsError;
+use super::response::{ExchangeError, read_bounded, refusal};
+use super::shared::Shared;
 
 /// Longest chain of redirects; registries use one, to a blob store.
 const MOST_REDIRECTS: usize = 5;
 
 /// Bodies of answers that carry nothing of interest, such as that of a 202.
 pub(super) const SMALL_ANSWER: usize = 64 << 10;
-
-/// A request got no usable answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ExchangeError {
-    /// No connection: the host is unknown, down, or its certificate is not trusted.
-    #[error("cannot connect to '{host}'")]
-    Connect {
-        /// The host.
-        host: String,
-        /// Whether another attempt may succeed; a certificate stays untrusted.
-        passing: bool,
-        /// The reason.
-        #[source]
-        source: Box<dyn Error + Send + Sync>,
-    },
-    /// The connection broke before the answer was there, whole.
-    #[error("the connection to '{host}' broke during {request}")]
-    Broken {
-        /// The host.
-        host: String,
-        /// The method and path.
-        request: String,
-        /// The reason.
-        #[source]
-        source: Box<dyn Error + Send + Sync>,
-    },
-    /// Nothing came for too long.
-    #[error("'{host}' sent nothing for {} s during {request}", .patience.as_secs())]
-    Stalled {
-        /// The host.
-        host: String,
-        /// The method and path.
-        request: String,
-        /// How long floe waited.
-        patience: Duration,
-    },
-    /// The registry said no.
-    #[error(transparent)]
-    Refused(Box<Refusal>),
-    /// The request could not be authorized.
-    #[error("cannot authorize {request}")]
-    Authorization {
-        /// The method and path.
-        request: String,
-        /// Why.
-        #[source]
-        source: Box<AuthError>,
-    },
-    /// The host's certificates could not be used.
-    #[error("cannot set up TLS for '{host}'")]
-    Tls {
-        /// The host.
-        host: String,
-        /// Why.
-        #[source]
-        source: Box<TlsError>,
-    },
-    /// A redirect that is malformed, endless, or leads from HTTPS to HTTP.
-    #[error("'{host}' redirects {request} {reason}")]
-    Redirect {
-        /// The host.
-        host: String,
-        /// The method and path.
-        request: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// An answer longer than any real one; reading it could exhaust the memory.
-    #[error("'{host}' sent more than {limit} bytes to {request}")]
-    TooLong {
-        /// The host.
-        host: String,
-        /// The method and path.
-        request: String,
-        /// The most that is read, in bytes.
-        limit: usize,
-    },
-    /// The answer says yes but lacks what the specification requires.
-    #[error("'{host}' answered {request} without what was expected: {expected}")]
-    Unexpected {
-        /// The host.
-        host: String,
-        /// The method and path.
-        request: String,
-        /// What was expected.
-        expected: &'static str,
-    },
-}
-
-impl ExchangeError {
-    /// Sorts an error of the HTTP library; its URL, which may be signed, is taken out.
-    pub(super) fn of_reqwest(host: &str, request: &str, error: reqwest::Error) -> Self {
-        let host = host.to_owned();
-        let (is_connect, passing) = (error.is_connect(), !is_certificate(&error));
-        let source = error.without_url().into();
-        if is_connect {
-            Self::Connect { host, passing, source }
-        } else {
-            Self::Broken { host, request: request.to_owned(), source }
-        }
-    }
-
-    /// Whether another attempt may succeed.
-    pub(super) fn is_passing(&self) -> bool {
-        match self {
-            Self::Connect { passing, .. } => *passing,
-            Self::Broken { .. } | Self::Stalled { .. } => true,
-            Self::Refused(refusal) => refusal.is_passing(),
-            Self::Authorization { .. }
-            | Self::Tls { .. }
-            | Self::Redirect { .. }
-            | Self::TooLong { .. }
-            | Self::Unexpected { .. } => false,
-        }
-    }
-
-    /// How long the registry asks to wait.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Refused(refusal) => refusal.retry_after,
-            _ => None,
-        }
-    }
-
-    /// The registry's answer, when it gave one.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
-        match self {
-            Self::Refused(refusal) => Some(refusal),
-            _ => None,
-        }
-    }
-}
-
-fn is_certificate(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
 
 /// A request with a body that fits in memory.
 pub(super) struct Call {
@@ -353,7 +206,7 @@ impl Line<'_> {
     ) -> Result<Response, ExchangeError> {
         let mut url = call.url.clone();
         for _ in 0..=MOST_REDIRECTS {
-            let client = self.shared.client(url.as_str(), self.host, false)?;
+            let client = self.host.client(self.shared, &url, false)?;
             let mut request = client.request(call.method.clone(), url.clone()).headers(call.headers.clone());
             if let Some(authorization) = authorization.filter(|_| self.host.is_own(&url)) {
                 request = request.header(AUTHORIZATION, authorization.clone());
@@ -396,61 +249,5 @@ impl Line<'_> {
 
     fn bad_redirect(&self, call: &Call, reason: &'static str) -> ExchangeError {
         ExchangeError::Redirect { host: self.host.name().to_owned(), request: call.line(), reason }
-    }
-}
-
-/// Reads an answer that says no; a body that breaks off still leaves the status.
-pub(super) async fn refusal(host: &str, repository: &str, request: String, response: Response) -> Refusal {
-    let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-    // The body only explains: 10 s without it, and the status has to do.
-    let patience = Duration::from_secs(10);
-    let body = read_bounded(response, LONGEST_ERROR_BODY, host, &request, patience).await;
-    Refusal {
-        host: host.to_owned(),
-        repository: repository.to_owned(),
-        errors: error_body::parse(&body.unwrap_or_default()),
-        request,
-        status,
-        retry_after,
-    }
-}
-
-/// Reads a whole body, of at most `limit` bytes, while something keeps coming.
-pub(super) async fn read_bounded(
-    mut response: Response,
-    limit: usize,
-    host: &str,
-    request: &str,
-    patience: Duration,
-) -> Result<Vec<u8>, ExchangeError> {
-    let too_long = || ExchangeError::TooLong { host: host.to_owned(), request: request.to_owned(), limit };
-    if response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(too_long());
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = next_chunk(&mut response, host, request, patience).await? {
-        if body.len() + chunk.len() > limit {
-            return Err(too_long());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// The next bytes of a body; `None` at its end.
-pub(super) async fn next_chunk(
-    response: &mut Response,
-    host: &str,
-    request: &str,
-    patience: Duration,
-) -> Result<Option<Bytes>, ExchangeError> {
-    let (host, request) = (host.to_owned(), request.to_owned());
-    match tokio::time::timeout(patience, response.chunk()).await {
-        Ok(Ok(chunk)) => Ok(chunk),
-        Ok(Err(error)) => {
-            let source = error.without_url().into();
-            Err(ExchangeError::Broken { host, request, source })
-        }
-        Err(_) => Err(ExchangeError::Stalled { host, request, patience }),
     }
 }

@@ -3,16 +3,17 @@
 //! The first request is `GET /v2/` (OCI distribution-spec v1.1, "Determining Support"), without credentials. It
 //! decides between HTTPS and, where that is permitted, HTTP, and brings the challenges.
 
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::{OnceCell, Semaphore};
 
+use super::authority::{authority, is_loopback};
 use super::challenge::{self, Challenge};
-use super::client::Shared;
-use super::exchange::{ExchangeError, refusal};
+use super::response::{ExchangeError, refusal};
+use super::shared::{ClientKind, Shared};
+use super::tls;
 
 /// Docker Hub's API answers under another name than its references have.
 const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -84,6 +85,24 @@ impl Host {
         self.base.get().is_some_and(|base| base.origin() == url.origin())
     }
 
+    /// The HTTP client for a URL that was reached through this host, which may be on another one after a redirect.
+    pub(super) fn client(
+        &self,
+        shared: &Shared,
+        url: &Url,
+        bodies: bool,
+    ) -> Result<reqwest::Client, ExchangeError> {
+        let name = authority(url);
+        // What the user accepts for a host does not extend to where it redirects.
+        let is_own = self.base().is_none_or(|base| authority(&base) == name);
+        shared.client(ClientKind {
+            host: if is_own { self.name.clone() } else { name },
+            encrypted: url.scheme() == "https",
+            verify: !(self.insecure && is_own),
+            bodies,
+        })
+    }
+
     /// The URL that paths are joined to, after the first contact.
     pub(super) async fn connect(&self, shared: &Shared) -> Result<Url, ExchangeError> {
         self.base.get_or_try_init(|| self.probe(shared)).await.cloned()
@@ -129,11 +148,15 @@ impl Host {
     /// HTTPS alone, but for hosts on this machine and those that the user marked insecure.
     fn schemes(&self, shared: &Shared) -> &'static [&'static str] {
         match (is_loopback(&self.name), self.insecure) {
-            (true, _) if shared.has_certificates(&self.name) => &["https"],
+            (true, _) if self.has_certificates(shared) => &["https"],
             (true, _) => &["http", "https"],
             (false, true) => &["https", "http"],
             (false, false) => &["https"],
         }
+    }
+
+    fn has_certificates(&self, shared: &Shared) -> bool {
+        tls::host_folder(&shared.config.certificate_folders, &self.name).is_some()
     }
 
     async fn probe_scheme(&self, shared: &Shared, scheme: &str) -> Result<Url, ExchangeError> {
@@ -141,7 +164,7 @@ impl Host {
         let base = Url::parse(&format!("{scheme}://{api_host}/")).map_err(|_| self.not_a_host())?;
         let url = base.join("v2/").map_err(|_| self.not_a_host())?;
         let line = format!("{} {}", Method::GET, url.path());
-        let client = shared.client(url.as_str(), self, false)?;
+        let client = self.client(shared, &url, false)?;
         shared.count_request();
         let sent = client.get(url).timeout(shared.config.stall_timeout).send().await;
         let response = sent.map_err(|error| ExchangeError::of_reqwest(&self.name, &line, error))?;
@@ -172,29 +195,4 @@ impl Host {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change under these locks is one assignment, so a panic elsewhere left the value whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether a host with its port is this machine: `localhost`, 127.0.0.0/8 or `::1`.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn knows_this_machine() {
-        for host in ["localhost", "localhost:5000", "127.0.0.1:80", "127.9.9.9", "[::1]:5000", "[::1]"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["example.com", "localhost.example.com:1", "128.0.0.1", "[::2]:5000", "127.0.0.1.nip.io"]
-        {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }

@@ -13,8 +13,9 @@ use serde::Deserialize;
 
 use super::auth::Scope;
 use super::client::{Place, Repository};
-use super::exchange::{Call, ExchangeError, Line};
+use super::exchange::{Call, Line};
 use super::registries_conf::Serves;
+use super::response::ExchangeError;
 
 /// What registries accept at least (distribution-spec v1.1, "Pushing Manifests"), and more than any real manifest.
 pub const LARGEST_MANIFEST: usize = 4 << 20;

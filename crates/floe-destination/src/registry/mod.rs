@@ -20,22 +20,28 @@ mod referrers;
 mod tags;
 mod upload_feed;
 
+mod client;
+mod exchange;
+
 mod auth;
 mod challenge;
-mod client;
-mod error_body;
-mod exchange;
 mod host;
 mod registries_conf;
+
+mod authority;
+mod config;
+mod error_body;
+mod response;
 mod retry;
+mod shared;
 mod tls;
 
 pub use auth::AuthError;
 pub use blob_upload::UploadError;
-pub use client::{Listener, OpenRegistryError, Registry, RegistryConfig, RegistryEvent, Repository};
+pub use client::{OpenRegistryError, Registry, Repository};
+pub use config::{Listener, RegistryConfig, RegistryEvent};
 pub use destination::RegistryDestination;
 pub use error_body::{ErrorEntry, Refusal};
-pub use exchange::ExchangeError;
 pub use manifest::{
     LARGEST_MANIFEST, ManifestDocument, ManifestError, ManifestName, ParsedManifest, PutManifest,
 };
@@ -43,6 +49,7 @@ pub use pull::{PullError, PulledManifests, Selection};
 pub use push::{PushConfig, PushError, PushImage, PushReport, PushSession};
 pub use referrers::{ReferrersError, referrers_tag};
 pub use registries_conf::RegistriesConfError;
+pub use response::ExchangeError;
 pub use retry::RetryPolicy;
 pub use tags::TagsError;
 pub use tls::TlsError;

@@ -12,9 +12,11 @@ use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
 use super::auth::Scope;
-use super::client::{Place, RegistryEvent, Repository};
-use super::exchange::{Call, ExchangeError, next_chunk};
+use super::client::{Place, Repository};
+use super::config::RegistryEvent;
+use super::exchange::Call;
 use super::manifest::{ManifestDocument, ManifestError, ManifestName, ParsedManifest};
+use super::response::{ExchangeError, next_chunk};
 
 /// Progress that makes up for the failures before it: a long download may break more often than a short one.
 const FORGIVING_PROGRESS: u64 = 1 << 20;

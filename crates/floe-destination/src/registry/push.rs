@@ -15,11 +15,12 @@ use reqwest::Url;
 use super::auth::Scope;
 use super::blob_mount::{Mounted, mount};
 use super::blob_upload::{BlobUpload, UploadError, exists};
-use super::client::{OpenRegistryError, Registry, RegistryEvent, Repository};
-use super::exchange::ExchangeError;
+use super::client::{OpenRegistryError, Registry, Repository};
+use super::config::RegistryEvent;
 use super::manifest::{ManifestDocument, ManifestError, ManifestName, ParsedManifest};
 use super::parallel;
 use super::referrers::ReferrersError;
+use super::response::ExchangeError;
 
 /// More children of a previous index than are worth reading.
 const MOST_PREVIOUS: usize = 16;

@@ -9,8 +9,9 @@ use reqwest::{Method, StatusCode};
 
 use super::auth::Scope;
 use super::client::Repository;
-use super::exchange::{Call, ExchangeError};
+use super::exchange::Call;
 use super::manifest::{LARGEST_MANIFEST, ManifestDocument, ManifestError, ManifestName, ParsedManifest};
+use super::response::ExchangeError;
 use super::tags::next_page;
 
 /// More pages than any image has referrers.

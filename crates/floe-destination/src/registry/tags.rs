@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::auth::Scope;
 use super::client::Repository;
-use super::exchange::{Answer, Call, ExchangeError, Line};
+use super::exchange::{Answer, Call, Line};
+use super::response::ExchangeError;
 
 /// How many tags are asked for at once: what most registries give at most.
 const PAGE_SIZE: u32 = 1_000;
