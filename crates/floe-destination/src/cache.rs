@@ -53,7 +53,7 @@ impl BlobCache {
     pub fn open(directory: &Path, max_size: u64) -> Result<Self, OpenCacheError> {
         let open = || {
             fs::create_dir_all(directory)?;
-            let staged = StagedBlobs::new(directory)?;
+            let staged = StagedBlobs::publishing(directory, directory)?;
             let size = entries(directory)?.iter().map(|entry| entry.size).sum();
             Ok(Self { directory: directory.to_owned(), max_size, size: AtomicU64::new(size), staged })
         };
@@ -134,7 +134,7 @@ impl BlobSource for BlobCache {
 }
 
 impl BlobSink for BlobCache {
-    fn has(&self, blob: &Descriptor) -> Result<bool, BlobError> {
+    fn holds(&self, blob: &Descriptor) -> Result<bool, BlobError> {
         match self.open_blob(blob).and_then(|file| {
             file.metadata().map_err(|source| BlobError::Io {
                 action: format!("look at {}", self.path(blob).display()),
@@ -148,7 +148,7 @@ impl BlobSink for BlobCache {
     }
 
     fn begin(&self, _known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
-        Ok(Box::new(CacheWriter { cache: self, inner: self.staged.begin()? }))
+        Ok(Box::new(CacheWriter { cache: self, inner: self.staged.open()? }))
     }
 }
 
@@ -239,11 +239,11 @@ mod tests {
         set_used(&cache, &second, 2);
         assert_eq!(read(&cache, &first).expect("it is there"), [1; 10]);
         let third = put(&cache, &[3; 10]);
-        let kept = [&first, &second, &third].map(|blob| cache.has(blob).expect("it can be asked"));
+        let kept = [&first, &second, &third].map(|blob| cache.holds(blob).expect("it can be asked"));
         assert_eq!(kept, [true, false, true], "reading the first made the second the oldest");
         let large = put(&cache, &[4; 26]);
-        assert!(!cache.has(&large).expect("it can be asked"));
-        assert!(cache.has(&first).expect("it can be asked"), "a blob that is too large evicts nothing");
+        assert!(!cache.holds(&large).expect("it can be asked"));
+        assert!(cache.holds(&first).expect("it can be asked"), "a blob that is too large evicts nothing");
     }
 
     #[test]

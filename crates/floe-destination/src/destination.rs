@@ -1,8 +1,8 @@
 //! A destination is where an image goes: first its blobs, while they are packed, then the whole at once.
 //!
 //! The flow: layers and config are packed into [`Destination::sink`], from many threads; then
-//! [`Destination::finish`] takes the documents and makes the image appear. A destination that is dropped before
-//! that, by a failure or an interrupt, leaves nothing behind.
+//! [`Destination::finish`] takes the manifests and makes the image, or a whole index of images, appear. A destination
+//! that is dropped before that, by a failure or an interrupt, leaves nothing behind.
 
 use std::error::Error;
 use std::io;
@@ -11,26 +11,26 @@ use std::path::PathBuf;
 use floe_image::oci::{Descriptor, Digest};
 use floe_image::{BlobError, BlobSink, BlobSource};
 
-use crate::{Documents, EngineError, ImageName};
+use crate::{EngineError, ImageName, Manifests, ReadDocumentsError};
 
-/// A place that takes one image.
+/// A place that takes what one name stands for: an image, or an index of images.
 pub trait Destination: Send + Sync {
     /// Where blobs go while layers are packed.
     ///
-    /// A sink that answers `has` with true holds the blob already, or asks [`finish`](Self::finish)'s `blobs` for it.
+    /// A sink that [asks later](BlobSink::asks_later) asks [`finish`](Self::finish)'s `blobs`.
     fn sink(&self) -> &dyn BlobSink;
 
     /// Makes the image appear, whole, under `name`, or leaves nothing.
     ///
-    /// `blobs` yields any layer again that the sink did not take. The config and the manifest need not have been
-    /// written before. A name that the destination itself carries (`oci:DIR:TAG`) comes first.
+    /// `blobs` yields any config or layer again that the sink did not take. Manifests are written as they are, byte for
+    /// byte. A name that the destination itself carries (`oci:DIR:TAG`) comes first.
     ///
     /// # Errors
     ///
     /// When a blob is missing or cannot be written, or the destination refuses the image.
     fn finish(
         self: Box<Self>,
-        image: &Documents,
+        manifests: &Manifests,
         name: Option<&ImageName>,
         blobs: &dyn BlobSource,
     ) -> Result<Delivered, DeliverError>;
@@ -41,7 +41,7 @@ pub trait Destination: Send + Sync {
 pub struct Delivered {
     /// Where the image is now, in the words of the place: `oci:/srv/app:1.0`, `localhost/app:1.0`.
     pub location: String,
-    /// The manifest as the place stores it.
+    /// The manifest or index as the place stores it.
     pub manifest: Descriptor,
     /// Bytes that were written or sent, documents and layers, as stored; those that were there already do not count.
     pub written: u64,
@@ -68,6 +68,17 @@ pub enum DeliverError {
         #[source]
         source: BlobError,
     },
+    /// A manifest could not be understood, so what it needs is not known.
+    #[error(transparent)]
+    Documents(#[from] ReadDocumentsError),
+    /// The place holds images of one platform only; which one of the index is meant must be said.
+    #[error("{place} takes one image: expected a manifest, not an index{}", of_platforms(platforms))]
+    OneImage {
+        /// The kind of place: `a docker-archive`.
+        place: String,
+        /// The platforms of the index.
+        platforms: Vec<String>,
+    },
     /// The directory holds other things; mixing an image into it would be a surprise.
     #[error("'{}' is neither empty nor an OCI layout: expected a new or empty directory, or one with 'oci-layout'", .0.display())]
     NotALayout(PathBuf),
@@ -91,6 +102,10 @@ pub enum DeliverError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+fn of_platforms(platforms: &[String]) -> String {
+    if platforms.is_empty() { String::new() } else { format!(" of {}", platforms.join(", ")) }
 }
 
 /// A source that asks a second one for what the first does not hold.

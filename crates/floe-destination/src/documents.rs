@@ -1,30 +1,28 @@
 //! Documents are an image without its layers' bytes: the manifest and the config, as bytes and as values.
 //!
-//! Written by floe they come from [`Documents::new`]; read from a layout, an archive or a registry's copy, from
-//! [`Documents::read`], which follows an index to one platform and verifies every digest on the way.
+//! Written by floe they come from [`Documents::new`]; read from a layout, an archive or a registry, from
+//! [`Documents::read`], which follows an index to one platform and verifies every digest on the way. Where a whole index
+//! or any manifest will do, there are [`Manifests`], which know no config.
 
 use std::io::{self, Write};
 
-use floe_image::oci::{Config, Descriptor, Digest, Index, Manifest, MediaType, Platform, canonical_json};
+use floe_image::oci::{Config, Descriptor, Digest, Manifest, MediaType, Platform, canonical_json};
 use floe_image::{BlobError, BlobSource};
 use serde::de::DeserializeOwned;
+
+use crate::manifests::{ManifestDocument, Manifests, read_for_platform};
 
 /// The largest manifest, index or config that is read: what registries accept (distribution-spec v1.1, "Pushing
 /// Manifests"), and far more than any real one.
 pub const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
-
-/// How deep an index may lie in an index; real images have one level.
-const MAX_DEPTH: usize = 4;
 
 /// A finished image as documents: everything but the layers' bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Documents {
     /// The manifest.
     pub manifest: Manifest,
-    /// The manifest's bytes as stored.
-    pub manifest_bytes: Vec<u8>,
-    /// Describes `manifest_bytes`.
-    pub manifest_descriptor: Descriptor,
+    /// The manifest as stored.
+    pub document: ManifestDocument,
     /// The config.
     pub config: Config,
     /// The config's bytes as stored; `manifest.config` describes them.
@@ -75,7 +73,7 @@ pub enum ReadDocumentsError {
         media_type: MediaType,
     },
     /// The index has no image for the platform.
-    #[error("index {digest} has no image for {platform}; it has {}", available.join(", "))]
+    #[error("index {digest} has no image for {platform}; it has {}", listing(available))]
     NoPlatform {
         /// The index's digest.
         digest: Digest,
@@ -84,6 +82,16 @@ pub enum ReadDocumentsError {
         /// The platforms that the index has.
         available: Vec<String>,
     },
+    /// Indexes lie in indexes deeper, or name more manifests, than any real one; following them could go on forever.
+    #[error("index {digest} names more manifests than any image has")]
+    TooMany {
+        /// The index's digest.
+        digest: Digest,
+    },
+}
+
+fn listing(platforms: &[String]) -> String {
+    if platforms.is_empty() { "none that names its platform".to_owned() } else { platforms.join(", ") }
 }
 
 impl Documents {
@@ -100,15 +108,12 @@ impl Documents {
             "the manifest names the config's digest"
         );
         let config = serde_json::from_slice(&config_bytes).expect("the caller wrote a config");
-        let manifest_bytes = canonical_json::to_vec(&manifest);
         let media_type = manifest.media_type.clone().unwrap_or(MediaType::Manifest);
-        let manifest_descriptor = Descriptor::of(media_type, &manifest_bytes);
-        Self { manifest, manifest_bytes, manifest_descriptor, config, config_bytes }
+        let document = ManifestDocument::new(media_type, canonical_json::to_vec(&manifest));
+        Self { manifest, document, config, config_bytes }
     }
 
     /// Reads the image that `root` names: a manifest, or an index in which `platform` is looked up.
-    ///
-    /// In an index the first manifest for the platform counts; one without a variant stands for any.
     ///
     /// # Errors
     ///
@@ -118,57 +123,18 @@ impl Documents {
         root: &Descriptor,
         platform: &Platform,
     ) -> Result<Self, ReadDocumentsError> {
-        let mut descriptor = root.clone();
-        for _ in 0..MAX_DEPTH {
-            if !descriptor.media_type.is_index() {
-                break;
-            }
-            let index: Index = parse(&descriptor, &read_bytes(source, &descriptor)?)?;
-            descriptor = choose(&descriptor, &index, platform)?.clone();
-        }
-        if !descriptor.media_type.is_manifest() {
-            let Descriptor { digest, media_type, .. } = descriptor;
-            return Err(ReadDocumentsError::NotAnImage { digest, media_type });
-        }
-        let manifest_bytes = read_bytes(source, &descriptor)?;
-        let manifest: Manifest = parse(&descriptor, &manifest_bytes)?;
+        let (document, _) = read_for_platform(source, root, platform)?;
+        let manifest: Manifest = parse(&document.descriptor, &document.bytes)?;
         let config_bytes = read_bytes(source, &manifest.config)?;
         let config = parse(&manifest.config, &config_bytes)?;
-        let manifest_descriptor =
-            Descriptor::new(descriptor.media_type, descriptor.digest, manifest_bytes.len() as u64);
-        Ok(Self { manifest, manifest_bytes, manifest_descriptor, config, config_bytes })
+        Ok(Self { manifest, document, config, config_bytes })
     }
-}
 
-/// The first entry of an index that runs on the platform.
-fn choose<'a>(
-    descriptor: &Descriptor,
-    index: &'a Index,
-    platform: &Platform,
-) -> Result<&'a Descriptor, ReadDocumentsError> {
-    let runs = |entry: &&Descriptor| match &entry.platform {
-        None => entry.media_type.is_index() || index.manifests.len() == 1,
-        Some(offered) => {
-            offered.os == platform.os
-                && offered.architecture == platform.architecture
-                && (offered.variant == platform.variant
-                    || offered.variant.is_none()
-                    || platform.variant.is_none())
-        }
-    };
-    let is_exact = |entry: &&Descriptor| {
-        runs(entry) && entry.platform.as_ref().is_some_and(|offered| offered.variant == platform.variant)
-    };
-    let found = index.manifests.iter().find(is_exact).or_else(|| index.manifests.iter().find(runs));
-    found.ok_or_else(|| ReadDocumentsError::NoPlatform {
-        digest: descriptor.digest,
-        platform: Box::new(platform.clone()),
-        available: index
-            .manifests
-            .iter()
-            .filter_map(|entry| entry.platform.as_ref().map(ToString::to_string))
-            .collect(),
-    })
+    /// The manifest alone, as destinations take it.
+    #[must_use]
+    pub fn manifests(&self) -> Manifests {
+        Manifests::image(self.document.clone(), Some(self.config.platform()))
+    }
 }
 
 /// Reads a whole document into memory, at most [`MAX_DOCUMENT`] bytes.

@@ -19,20 +19,32 @@ impl<'a> FanOut<'a> {
 }
 
 impl BlobSink for FanOut<'_> {
-    fn has(&self, blob: &Descriptor) -> Result<bool, BlobError> {
+    fn holds(&self, blob: &Descriptor) -> Result<bool, BlobError> {
         for sink in &self.sinks {
-            if !sink.has(blob)? {
+            if !sink.holds(blob)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
+    fn asks_later(&self) -> bool {
+        self.sinks.iter().all(|sink| sink.asks_later())
+    }
+
+    fn wants(&self, blob: &Descriptor) -> Result<bool, BlobError> {
+        for sink in &self.sinks {
+            if sink.wants(blob)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn begin(&self, known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
         let mut writers = Vec::with_capacity(self.sinks.len());
         for sink in &self.sinks {
-            let is_there = known.map_or(Ok(false), |blob| sink.has(blob))?;
-            if !is_there {
+            if known.map_or(Ok(true), |blob| sink.wants(blob))? {
                 writers.push(sink.begin(known)?);
             }
         }

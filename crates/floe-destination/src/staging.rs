@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use floe_image::oci::{Descriptor, Digest};
-use floe_image::{BlobError, BlobWriter};
+use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
 use rustix::fs::FlockOperation;
 
 use crate::verify;
@@ -88,18 +88,39 @@ fn remove_leftovers(parent: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Blobs that were written but are not yet at their place.
+/// Blobs that were written but are not yet at their place. A sink, as the destination above it is one.
 #[derive(Debug)]
 pub(crate) struct StagedBlobs {
     staging: Staging,
+    purpose: Purpose,
     next: AtomicU64,
     blobs: Mutex<BTreeMap<Digest, PathBuf>>,
 }
 
+/// What becomes of staged blobs.
+#[derive(Debug)]
+enum Purpose {
+    /// They are moved into this directory, under their hex digits; what it has need not be staged.
+    Publish(PathBuf),
+    /// They are written in an order of the destination's own: only those of unknown digest need to be kept until then.
+    Spool,
+}
+
 impl StagedBlobs {
-    pub(crate) fn new(parent: &Path) -> io::Result<Self> {
+    /// Stages in `parent` what is then moved into `directory`, which need not be there yet.
+    pub(crate) fn publishing(parent: &Path, directory: &Path) -> io::Result<Self> {
+        Self::new(parent, Purpose::Publish(directory.to_owned()))
+    }
+
+    /// Keeps blobs in `parent` until it is their turn.
+    pub(crate) fn spool(parent: &Path) -> io::Result<Self> {
+        Self::new(parent, Purpose::Spool)
+    }
+
+    fn new(parent: &Path, purpose: Purpose) -> io::Result<Self> {
         Ok(Self {
             staging: Staging::new(parent)?,
+            purpose,
             next: AtomicU64::new(0),
             blobs: Mutex::new(BTreeMap::new()),
         })
@@ -122,7 +143,7 @@ impl StagedBlobs {
     }
 
     /// Opens a file for a blob.
-    pub(crate) fn begin(&self) -> Result<StagedWriter<'_>, BlobError> {
+    pub(crate) fn open(&self) -> Result<StagedWriter<'_>, BlobError> {
         let path = self.unused_path();
         let file = File::create_new(&path)
             .map_err(|source| BlobError::Io { action: format!("create {}", path.display()), source })?;
@@ -132,9 +153,40 @@ impl StagedBlobs {
 
     /// Stages bytes that are all in memory.
     pub(crate) fn write(&self, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), BlobError> {
-        let mut writer = self.begin()?;
+        let mut writer = self.open()?;
         writer.write_all(bytes).map_err(|source| writer.failed(source))?;
         Box::new(writer).commit(descriptor)
+    }
+
+    /// Stages a blob from where it is.
+    pub(crate) fn fetch(&self, blob: &Descriptor, blobs: &dyn BlobSource) -> Result<(), BlobError> {
+        let mut writer = self.open()?;
+        blobs.copy_to(blob, &mut writer)?;
+        Box::new(writer).commit(blob)
+    }
+}
+
+impl BlobSink for StagedBlobs {
+    /// A file of another size than the blob's is a damaged one.
+    fn holds(&self, blob: &Descriptor) -> Result<bool, BlobError> {
+        if self.find(&blob.digest).is_some() {
+            return Ok(true);
+        }
+        let Purpose::Publish(directory) = &self.purpose else { return Ok(false) };
+        let path = directory.join(blob.digest.hex());
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(metadata.is_file() && metadata.len() == blob.size),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(BlobError::Io { action: format!("look at {}", path.display()), source }),
+        }
+    }
+
+    fn asks_later(&self) -> bool {
+        matches!(self.purpose, Purpose::Spool)
+    }
+
+    fn begin(&self, _known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
+        Ok(Box::new(self.open()?))
     }
 }
 
@@ -228,9 +280,9 @@ mod tests {
     #[test]
     fn keeps_committed_blobs_only() {
         let parent = tempfile::tempdir().expect("a temporary directory");
-        let staged = StagedBlobs::new(parent.path()).expect("a staging directory");
+        let staged = StagedBlobs::spool(parent.path()).expect("a staging directory");
         let blob = Descriptor::of(MediaType::LayerTar, b"bytes");
-        drop(staged.begin().expect("room"));
+        drop(staged.open().expect("room"));
         staged.write(&blob, b"bytes").expect("it is written");
         staged.write(&blob, b"bytes").expect("twice is fine");
         let error = staged.write(&blob, b"byte").expect_err("a byte is missing");

@@ -10,11 +10,25 @@ use crate::oci::{Descriptor, Digest};
 
 /// A place that takes blobs, from several threads at once.
 pub trait BlobSink: Send + Sync {
-    /// Whether the blob need not be written now: the place holds it already, or asks for it later.
+    /// Whether the place has the blob already.
     ///
     /// # Errors
     /// When the place cannot be asked.
-    fn has(&self, blob: &Descriptor) -> Result<bool, BlobError>;
+    fn holds(&self, blob: &Descriptor) -> Result<bool, BlobError>;
+
+    /// Whether the place asks a [`BlobSource`] for blobs of known digest in the end, in an order of its own, so that
+    /// taking them now would only mean to keep them until then.
+    fn asks_later(&self) -> bool {
+        false
+    }
+
+    /// Whether a blob of known digest is to be written now.
+    ///
+    /// # Errors
+    /// When the place cannot be asked.
+    fn wants(&self, blob: &Descriptor) -> Result<bool, BlobError> {
+        Ok(!self.asks_later() && !self.holds(blob)?)
+    }
 
     /// Opens room for one blob; `known` is its descriptor where that is known beforehand, which
     /// lets a registry take it in one request. Dropping the writer without a commit leaves nothing.

@@ -79,7 +79,7 @@ impl Workshop<'_> {
         name: &ImageName,
         destinations: Vec<Box<dyn Destination>>,
     ) -> Outcome<Vec<Delivered>> {
-        let documents = Documents::new(image.manifest(), image.config_bytes());
+        let manifests = Documents::new(image.manifest(), image.config_bytes()).manifests();
         let cache = self.cache()?;
         let blobs = RecipeBlobs {
             image,
@@ -88,7 +88,7 @@ impl Workshop<'_> {
             packer: &self.packer(image.compression)?,
         };
         let deliver = |destination: Box<dyn Destination>| {
-            destination.finish(&documents, Some(name), &blobs).map_err(explain_delivery)
+            destination.finish(&manifests, Some(name), &blobs).map_err(explain_delivery)
         };
         destinations.into_iter().map(deliver).collect()
     }
@@ -197,12 +197,14 @@ fn explain(error: image::AssembleError) -> Failure {
 
 fn explain_delivery(error: DeliverError) -> Failure {
     let is_foreign = matches!(error, DeliverError::NotALayout(_) | DeliverError::Malformed { .. });
+    let is_index = matches!(error, DeliverError::OneImage { .. });
     let failure = Failure::from(error);
     let hint = match io_kind(&failure.error) {
         Some(ErrorKind::BrokenPipe) => return Failure { kind: Kind::BrokenPipe, ..failure },
         Some(ErrorKind::NotFound) => "make the directory that it goes into first",
         Some(ErrorKind::PermissionDenied) => "name a place that this user may write to",
         Some(ErrorKind::IsADirectory) => "name a file in it, or write a layout: oci:DIR",
+        None if is_index => "name one of its platforms: --platform linux/amd64",
         Some(ErrorKind::NotADirectory) => "name a path whose parents are directories",
         None if is_foreign => "name a new directory: oci:DIR writes nothing into a directory of other things",
         _ => return failure,

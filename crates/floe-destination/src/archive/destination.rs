@@ -8,18 +8,17 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use floe_image::oci::Descriptor;
-use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
+use floe_image::{BlobSink, BlobSource};
 
-use super::writer::{ArchiveFormat, ArchiveNames, ArchiveWriter};
+use super::writer::{ArchiveContents, ArchiveFormat, ArchiveNames, ArchiveWriter};
 use crate::destination::{DeliverError, Delivered, Destination};
 use crate::staging::StagedBlobs;
-use crate::{Documents, ImageName};
+use crate::{ImageName, Manifests};
 
 /// Bytes that are gathered before a write.
 const WRITE_BUFFER: usize = 256 * 1024;
 
-/// Takes one image into an archive.
+/// Takes an image into an archive; an OCI archive takes an index too.
 #[derive(Debug)]
 pub struct ArchiveDestination {
     format: ArchiveFormat,
@@ -70,7 +69,8 @@ impl ArchiveDestination {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let spool = StagedBlobs::new(directory).map_err(|source| cannot("write into", directory, source))?;
+        let spool =
+            StagedBlobs::spool(directory).map_err(|source| cannot("write into", directory, source))?;
         Ok(Self { format, output: Output::File(path), spool })
     }
 
@@ -85,35 +85,26 @@ impl ArchiveDestination {
         format: ArchiveFormat,
         spool: &Path,
     ) -> Result<Self, DeliverError> {
-        let spool = StagedBlobs::new(spool).map_err(|source| cannot("write into", spool, source))?;
+        let spool = StagedBlobs::spool(spool).map_err(|source| cannot("write into", spool, source))?;
         Ok(Self { format, output: Output::Stream(Mutex::new(out), name.to_owned()), spool })
-    }
-}
-
-impl BlobSink for ArchiveDestination {
-    fn has(&self, _blob: &Descriptor) -> Result<bool, BlobError> {
-        Ok(true)
-    }
-
-    fn begin(&self, _known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
-        Ok(Box::new(self.spool.begin()?))
     }
 }
 
 impl Destination for ArchiveDestination {
     fn sink(&self) -> &dyn BlobSink {
-        self
+        &self.spool
     }
 
     fn finish(
         self: Box<Self>,
-        image: &Documents,
+        manifests: &Manifests,
         name: Option<&ImageName>,
         blobs: &dyn BlobSource,
     ) -> Result<Delivered, DeliverError> {
         let Self { format, output, spool } = *self;
         let names = ArchiveNames::new(name);
-        let archive = ArchiveWriter { format, image, names, spooled: &spool, blobs };
+        let contents = ArchiveContents::new(manifests, format, "a docker-archive")?;
+        let archive = ArchiveWriter { contents, names, spooled: &spool, blobs };
         let (location, written) = match output {
             Output::File(path) => (path.display().to_string(), write_file(&archive, &path, &spool)?),
             Output::Stream(out, name) => {
@@ -123,7 +114,7 @@ impl Destination for ArchiveDestination {
                 (name, written)
             }
         };
-        Ok(Delivered { location, manifest: image.manifest_descriptor.clone(), written })
+        Ok(Delivered { location, manifest: manifests.top().descriptor.clone(), written })
     }
 }
 

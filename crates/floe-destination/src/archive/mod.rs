@@ -20,4 +20,4 @@ pub use destination::ArchiveDestination;
 pub use source::{Archive, OpenArchiveError};
 pub use writer::ArchiveFormat;
 
-pub(crate) use writer::{ArchiveNames, ArchiveWriter, WriteFailure};
+pub(crate) use writer::{ArchiveContents, ArchiveNames, ArchiveWriter, WriteFailure};

@@ -3,11 +3,10 @@
 //! Readers that get a stream scan it linearly, so `oci-layout`, `index.json` and `manifest.json` come before the blobs.
 //! Blobs come from where they were spooled, else from the source; nothing is sought, so a pipe will do.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 
-use floe_image::oci::{Descriptor, Digest, Index, canonical_json};
+use floe_image::oci::{Descriptor, Digest, Index, Manifest, canonical_json};
 use floe_image::{BlobError, BlobSource};
 use serde::Serialize;
 
@@ -15,7 +14,7 @@ use super::tar_writer;
 use crate::destination::DeliverError;
 use crate::oci_layout::{index_entry, layout_bytes};
 use crate::staging::StagedBlobs;
-use crate::{Documents, ImageName};
+use crate::{ImageName, Manifests, ParsedManifest};
 
 /// Which documents an archive has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,10 +66,41 @@ impl WriteFailure {
     }
 }
 
+/// What one archive holds.
+pub(crate) struct ArchiveContents<'a> {
+    manifests: &'a Manifests,
+    /// Every blob, once, in the order in which it is written.
+    blobs: Vec<Descriptor>,
+    /// The one image that docker's `manifest.json` names, where there is to be one.
+    for_docker: Option<Box<Manifest>>,
+}
+
+impl<'a> ArchiveContents<'a> {
+    /// Finds out what goes into an archive. The hybrid names one image, so there an index is refused; `place` says in the
+    /// error what takes one image only.
+    pub(crate) fn new(
+        manifests: &'a Manifests,
+        format: ArchiveFormat,
+        place: &str,
+    ) -> Result<Self, DeliverError> {
+        let blobs = manifests.blobs()?;
+        let for_docker = match format {
+            ArchiveFormat::Oci => None,
+            ArchiveFormat::Hybrid => match manifests.top().parse()? {
+                ParsedManifest::Manifest(manifest) => Some(manifest),
+                ParsedManifest::Index(index) => {
+                    let platforms = index.platforms().into_iter().map(ToString::to_string).collect();
+                    return Err(DeliverError::OneImage { place: place.to_owned(), platforms });
+                }
+            },
+        };
+        Ok(Self { manifests, blobs, for_docker })
+    }
+}
+
 /// What one archive is written from.
 pub(crate) struct ArchiveWriter<'a> {
-    pub(crate) format: ArchiveFormat,
-    pub(crate) image: &'a Documents,
+    pub(crate) contents: ArchiveContents<'a>,
     pub(crate) names: ArchiveNames,
     pub(crate) spooled: &'a StagedBlobs,
     pub(crate) blobs: &'a dyn BlobSource,
@@ -89,7 +119,6 @@ impl ArchiveWriter<'_> {
     /// Writes the whole archive; returns its bytes.
     pub(crate) fn write(&self, out: &mut (dyn Write + Send)) -> Result<u64, WriteFailure> {
         let mut out = Counted { out, written: 0 };
-        let image = self.image;
         let mut write_bytes = |name: &str, bytes: &[u8]| {
             tar_writer::write_header(&mut out, name, bytes.len() as u64)
                 .and_then(|()| out.write_all(bytes))
@@ -98,43 +127,38 @@ impl ArchiveWriter<'_> {
         };
         write_bytes("oci-layout", &layout_bytes())?;
         write_bytes("index.json", &self.index_bytes())?;
-        if self.format == ArchiveFormat::Hybrid {
-            write_bytes("manifest.json", &self.docker_bytes())?;
+        if let Some(manifest) = &self.contents.for_docker {
+            write_bytes("manifest.json", &self.docker_bytes(manifest))?;
         }
-        write_bytes(&blob_name(&image.manifest_descriptor), &image.manifest_bytes)?;
-        write_bytes(&blob_name(&image.manifest.config), &image.config_bytes)?;
-
-        // Equal layers are one blob, and docker refuses a tar with a name twice.
-        let mut done = BTreeSet::new();
-        for layer in &image.manifest.layers {
-            if done.insert(layer.digest) {
-                tar_writer::write_header(&mut out, &blob_name(layer), layer.size)
-                    .map_err(WriteFailure::Output)?;
-                self.write_blob(layer, &mut out)?;
-                tar_writer::write_padding(&mut out, layer.size).map_err(WriteFailure::Output)?;
-            }
+        for document in self.contents.manifests.documents() {
+            write_bytes(&blob_name(&document.descriptor), &document.bytes)?;
+        }
+        for blob in &self.contents.blobs {
+            tar_writer::write_header(&mut out, &blob_name(blob), blob.size).map_err(WriteFailure::Output)?;
+            self.write_blob(blob, &mut out)?;
+            tar_writer::write_padding(&mut out, blob.size).map_err(WriteFailure::Output)?;
         }
         tar_writer::write_end(&mut out).map_err(WriteFailure::Output)?;
         Ok(out.written)
     }
 
-    fn write_blob(&self, layer: &Descriptor, out: &mut (dyn Write + Send)) -> Result<(), WriteFailure> {
-        let mut entry = Entry { out, left: layer.size, failure: None };
-        let copied = match self.spooled.find(&layer.digest) {
+    fn write_blob(&self, blob: &Descriptor, out: &mut (dyn Write + Send)) -> Result<(), WriteFailure> {
+        let mut entry = Entry { out, left: blob.size, failure: None };
+        let copied = match self.spooled.find(&blob.digest) {
             Some(path) => File::open(&path)
                 .and_then(|mut file| io::copy(&mut file, &mut entry))
                 .map(drop)
                 .map_err(|source| BlobError::Io { action: format!("copy {}", path.display()), source }),
-            None => self.blobs.copy_to(layer, &mut entry),
+            None => self.blobs.copy_to(blob, &mut entry),
         };
         let Entry { left, failure, .. } = entry;
         match (failure, copied) {
             (Some(failure), _) => Err(WriteFailure::Output(failure)),
-            (None, Err(error)) => Err(WriteFailure::Blob(layer.digest, error)),
+            (None, Err(error)) => Err(WriteFailure::Blob(blob.digest, error)),
             (None, Ok(())) if left > 0 => {
                 let source = io::Error::from(io::ErrorKind::UnexpectedEof);
-                let action = format!("read {} bytes of blob {}", layer.size, layer.digest);
-                Err(WriteFailure::Blob(layer.digest, BlobError::Io { action, source }))
+                let action = format!("read {} bytes of blob {}", blob.size, blob.digest);
+                Err(WriteFailure::Blob(blob.digest, BlobError::Io { action, source }))
             }
             (None, Ok(())) => Ok(()),
         }
@@ -142,11 +166,10 @@ impl ArchiveWriter<'_> {
 
     fn index_bytes(&self) -> Vec<u8> {
         let (tag, name) = (self.names.tag.as_deref(), self.names.containerd.as_deref());
-        canonical_json::to_vec(&Index::new(vec![index_entry(self.image, tag, name)]))
+        canonical_json::to_vec(&Index::new(vec![index_entry(self.contents.manifests, tag, name)]))
     }
 
-    fn docker_bytes(&self) -> Vec<u8> {
-        let manifest = &self.image.manifest;
+    fn docker_bytes(&self, manifest: &Manifest) -> Vec<u8> {
         canonical_json::to_vec(&[DockerImage {
             config: blob_name(&manifest.config),
             repo_tags: self.names.docker.iter().cloned().collect(),

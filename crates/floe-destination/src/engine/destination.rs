@@ -9,15 +9,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
-use floe_image::oci::Descriptor;
-use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
+use floe_image::{BlobSink, BlobSource};
 
 use super::probe::cannot_start;
 use super::{EngineError, EngineKind, containerd, docker, podman};
-use crate::archive::{ArchiveFormat, ArchiveNames, ArchiveWriter, WriteFailure};
+use crate::archive::{ArchiveContents, ArchiveFormat, ArchiveNames, ArchiveWriter, WriteFailure};
 use crate::destination::{DeliverError, Delivered, Destination};
 use crate::staging::StagedBlobs;
-use crate::{Documents, ImageName};
+use crate::{ImageName, Manifests, ParsedManifest};
 
 /// Bytes that are gathered before a write into the pipe.
 const WRITE_BUFFER: usize = 256 * 1024;
@@ -25,7 +24,7 @@ const WRITE_BUFFER: usize = 256 * 1024;
 /// How much of an engine's complaint is kept: progress lines come first, the reason last.
 const TAIL: usize = 4096;
 
-/// Takes one image into an engine.
+/// Takes an image into an engine; containerd takes an index too.
 #[derive(Debug)]
 pub struct EngineDestination {
     engine: EngineKind,
@@ -41,7 +40,7 @@ impl EngineDestination {
     ///
     /// When the spool cannot be written.
     pub fn new(engine: EngineKind, name: Option<ImageName>, spool: &Path) -> Result<Self, DeliverError> {
-        let spool = StagedBlobs::new(spool).map_err(|source| DeliverError::Io {
+        let spool = StagedBlobs::spool(spool).map_err(|source| DeliverError::Io {
             action: format!("write into {}", spool.display()),
             source,
         })?;
@@ -49,24 +48,14 @@ impl EngineDestination {
     }
 }
 
-impl BlobSink for EngineDestination {
-    fn has(&self, _blob: &Descriptor) -> Result<bool, BlobError> {
-        Ok(true)
-    }
-
-    fn begin(&self, _known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
-        Ok(Box::new(self.spool.begin()?))
-    }
-}
-
 impl Destination for EngineDestination {
     fn sink(&self) -> &dyn BlobSink {
-        self
+        &self.spool
     }
 
     fn finish(
         self: Box<Self>,
-        image: &Documents,
+        manifests: &Manifests,
         name: Option<&ImageName>,
         blobs: &dyn BlobSource,
     ) -> Result<Delivered, DeliverError> {
@@ -80,15 +69,22 @@ impl Destination for EngineDestination {
             }));
         }
         let names = names_in(engine, name);
-        let archive =
-            ArchiveWriter { format: ArchiveFormat::Hybrid, image, names, spooled: &self.spool, blobs };
+        let contents = ArchiveContents::new(manifests, format_for(engine, manifests), engine.name())?;
+        let archive = ArchiveWriter { contents, names, spooled: &self.spool, blobs };
         let written = load(engine, &archive)?;
-        let location = match name {
-            Some(name) => name.in_engine(engine),
-            None => image.manifest.config.digest.hex(),
+        let location = match (name, manifests.top().parse()?) {
+            (Some(name), _) => name.in_engine(engine),
+            (None, ParsedManifest::Manifest(manifest)) => manifest.config.digest.hex(),
+            (None, ParsedManifest::Index(_)) => manifests.top().descriptor.digest.to_string(),
         };
-        Ok(Delivered { location, manifest: image.manifest_descriptor.clone(), written })
+        Ok(Delivered { location, manifest: manifests.top().descriptor.clone(), written })
     }
+}
+
+/// The archive that an engine loads: the hybrid, but for an index, which only containerd keeps whole.
+fn format_for(engine: EngineKind, manifests: &Manifests) -> ArchiveFormat {
+    let is_index = manifests.top().descriptor.media_type.is_index();
+    if is_index && engine == EngineKind::Containerd { ArchiveFormat::Oci } else { ArchiveFormat::Hybrid }
 }
 
 /// The names in an archive that one engine alone reads.

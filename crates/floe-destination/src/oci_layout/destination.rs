@@ -13,12 +13,12 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use floe_image::oci::{Descriptor, Index, canonical_json};
-use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
+use floe_image::{BlobError, BlobSink, BlobSource};
 use rustix::fs::FlockOperation;
 
 use crate::destination::{DeliverError, Delivered, Destination};
 use crate::staging::{self, StagedBlobs};
-use crate::{Documents, ImageName};
+use crate::{ImageName, Manifests};
 
 /// The version in `oci-layout`; a reader accepts no other.
 pub(super) const LAYOUT_VERSION: &str = "1.0.0";
@@ -33,10 +33,12 @@ const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// wait for what other programs have written to the file system.
 const FLUSHED_ONE_BY_ONE: usize = 8;
 
-/// Takes one image into a directory.
+/// Takes an image or an index into a directory.
 #[derive(Debug)]
 pub struct OciLayoutDestination {
     directory: PathBuf,
+    /// `blobs/sha256` in it.
+    blobs: PathBuf,
     tag: Option<String>,
     staged: StagedBlobs,
     /// Removes the directories that this run made, where they are still empty.
@@ -52,55 +54,25 @@ impl OciLayoutDestination {
     pub fn create(directory: &Path, tag: Option<&str>) -> Result<Self, DeliverError> {
         let made = MadeDirectory::make(directory).map_err(|source| cannot("create", directory, source))?;
         check_directory(directory)?;
-        let staged = StagedBlobs::new(directory).map_err(|source| cannot("write into", directory, source))?;
-        Ok(Self { directory: directory.to_owned(), tag: tag.map(str::to_owned), staged, _made: made })
+        let blobs = directory.join("blobs/sha256");
+        let staged = StagedBlobs::publishing(directory, &blobs)
+            .map_err(|source| cannot("write into", directory, source))?;
+        Ok(Self { directory: directory.to_owned(), blobs, tag: tag.map(str::to_owned), staged, _made: made })
     }
 
-    fn blob_path(&self, blob: &Descriptor) -> PathBuf {
-        self.directory.join("blobs/sha256").join(blob.digest.hex())
-    }
-
-    /// Whether the layout, or this run's stage, holds the blob. A file of another size is a damaged one.
-    fn holds(&self, blob: &Descriptor) -> Result<bool, BlobError> {
-        if self.staged.find(&blob.digest).is_some() {
-            return Ok(true);
-        }
-        let path = self.blob_path(blob);
-        match fs::metadata(&path) {
-            Ok(metadata) => Ok(metadata.is_file() && metadata.len() == blob.size),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(BlobError::Io { action: format!("look at {}", path.display()), source }),
-        }
-    }
-
-    /// Stages the documents, and each layer that is neither here nor staged.
-    fn complete(&self, image: &Documents, blobs: &dyn BlobSource) -> Result<(), DeliverError> {
-        let documents = [
-            (&image.manifest.config, &image.config_bytes),
-            (&image.manifest_descriptor, &image.manifest_bytes),
-        ];
-        let deliver = |blob: &Descriptor, result: Result<(), BlobError>| {
-            result.map_err(|source| DeliverError::Blob { digest: blob.digest, source })
+    /// Stages each document and blob that is neither here nor staged.
+    fn complete(&self, manifests: &Manifests, blobs: &dyn BlobSource) -> Result<(), DeliverError> {
+        let stage = |blob: &Descriptor, write: &dyn Fn() -> Result<(), BlobError>| {
+            let staged = self.staged.holds(blob).and_then(|held| if held { Ok(()) } else { write() });
+            staged.map_err(|source| DeliverError::Blob { digest: blob.digest, source })
         };
-        for (blob, bytes) in documents {
-            deliver(
-                blob,
-                self.holds(blob).and_then(|held| if held { Ok(()) } else { self.staged.write(blob, bytes) }),
-            )?;
+        for document in manifests.documents() {
+            stage(&document.descriptor, &|| self.staged.write(&document.descriptor, &document.bytes))?;
         }
-        for layer in &image.manifest.layers {
-            deliver(
-                layer,
-                self.holds(layer).and_then(|held| if held { Ok(()) } else { self.fetch(layer, blobs) }),
-            )?;
+        for blob in &manifests.blobs()? {
+            stage(blob, &|| self.staged.fetch(blob, blobs))?;
         }
         Ok(())
-    }
-
-    fn fetch(&self, layer: &Descriptor, blobs: &dyn BlobSource) -> Result<(), BlobError> {
-        let mut writer = self.staged.begin()?;
-        blobs.copy_to(layer, &mut writer)?;
-        Box::new(writer).commit(layer)
     }
 
     /// Moves the staged blobs to their names; returns their bytes.
@@ -109,11 +81,11 @@ impl OciLayoutDestination {
         if staged.is_empty() {
             return Ok(0);
         }
-        let blobs = self.directory.join("blobs/sha256");
-        fs::create_dir_all(&blobs).map_err(|source| cannot("create", &blobs, source))?;
+        let blobs = &self.blobs;
+        fs::create_dir_all(blobs).map_err(|source| cannot("create", blobs, source))?;
         if staged.len() > FLUSHED_ONE_BY_ONE {
-            let flush = || Ok(rustix::fs::syncfs(File::open(&blobs)?)?);
-            flush().map_err(|source| cannot("flush", &blobs, source))?;
+            let flush = || Ok(rustix::fs::syncfs(File::open(blobs)?)?);
+            flush().map_err(|source| cannot("flush", blobs, source))?;
         } else {
             for (_, path) in &staged {
                 flush(path).map_err(|source| cannot("flush", path, source))?;
@@ -128,7 +100,7 @@ impl OciLayoutDestination {
             };
             written += publish().map_err(|source| cannot("write", &path, source))?;
         }
-        flush(&blobs).map_err(|source| cannot("flush", &blobs, source))?;
+        flush(blobs).map_err(|source| cannot("flush", blobs, source))?;
         Ok(written)
     }
 
@@ -163,28 +135,18 @@ impl OciLayoutDestination {
     }
 }
 
-impl BlobSink for OciLayoutDestination {
-    fn has(&self, blob: &Descriptor) -> Result<bool, BlobError> {
-        self.holds(blob)
-    }
-
-    fn begin(&self, _known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
-        Ok(Box::new(self.staged.begin()?))
-    }
-}
-
 impl Destination for OciLayoutDestination {
     fn sink(&self) -> &dyn BlobSink {
-        self
+        &self.staged
     }
 
     fn finish(
         self: Box<Self>,
-        image: &Documents,
+        manifests: &Manifests,
         name: Option<&ImageName>,
         blobs: &dyn BlobSource,
     ) -> Result<Delivered, DeliverError> {
-        self.complete(image, blobs)?;
+        self.complete(manifests, blobs)?;
         let directory =
             File::open(&self.directory).map_err(|source| cannot("open", &self.directory, source))?;
         rustix::fs::flock(&directory, FlockOperation::LockExclusive)
@@ -192,20 +154,20 @@ impl Destination for OciLayoutDestination {
         let written = self.publish()?;
         let tag = self.tag.as_deref().or_else(|| name.map(ImageName::tag));
         let full_name = name.map(|name| name.reference().to_string());
-        self.publish_index(index_entry(image, tag, full_name.as_deref()))?;
+        self.publish_index(index_entry(manifests, tag, full_name.as_deref()))?;
         let colon_tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
         Ok(Delivered {
             location: format!("oci:{}{colon_tag}", self.directory.display()),
-            manifest: image.manifest_descriptor.clone(),
+            manifest: manifests.top().descriptor.clone(),
             written,
         })
     }
 }
 
-/// The entry of an image in `index.json`.
-pub(crate) fn index_entry(image: &Documents, tag: Option<&str>, full_name: Option<&str>) -> Descriptor {
-    let mut entry = image.manifest_descriptor.clone();
-    entry.platform = Some(image.config.platform());
+/// The entry of an image or index in `index.json`.
+pub(crate) fn index_entry(manifests: &Manifests, tag: Option<&str>, full_name: Option<&str>) -> Descriptor {
+    let mut entry = manifests.top().descriptor.clone();
+    entry.platform = manifests.platform().cloned();
     let tag = tag.map(|tag| (REFERENCE_NAME.to_owned(), tag.to_owned()));
     let full_name = full_name.map(|name| (CONTAINERD_NAME.to_owned(), name.to_owned()));
     entry.annotations.extend(tag.into_iter().chain(full_name));
@@ -332,7 +294,7 @@ mod tests {
         let parent = tempfile::tempdir().expect("a temporary directory");
         let directory = parent.path().join("layout");
         let destination = OciLayoutDestination::create(&directory, None).expect("a new directory");
-        let mut writer = destination.begin(None).expect("room");
+        let mut writer = destination.sink().begin(None).expect("room");
         writer.write_all(b"bytes").expect("space");
         writer.commit(&Descriptor::of(MediaType::LayerTar, b"bytes")).expect("it is staged");
         drop(destination);

@@ -27,7 +27,7 @@ const SHORTEST_TOKEN_LIFE: Duration = Duration::from_secs(60);
 const TOKEN_MARGIN: Duration = Duration::from_secs(5);
 
 /// More than any token server's answer.
-const LONGEST_TOKEN_ANSWER: usize = 1 << 20;
+const LONGEST_TOKEN_ANSWER: u64 = 1 << 20;
 
 /// The user name that stands for an identity token where only a user name and a password are taken.
 const TOKEN_USER: &str = "<token>";

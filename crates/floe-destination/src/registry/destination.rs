@@ -1,16 +1,13 @@
 //! A registry as a [`Destination`]: layers stream into the repository while they are packed.
 
-use std::io::Write;
-
-use floe_image::oci::{Descriptor, Digest, Reference};
-use floe_image::{BlobError, BlobSink, BlobSource};
+use floe_image::oci::Reference;
+use floe_image::{BlobSink, BlobSource};
 
 use super::client::{OpenRegistryError, Registry};
-use super::manifest::ManifestDocument;
-use super::push::{PushConfig, PushImage, PushSession};
-use crate::{DeliverError, Delivered, Destination, Documents, Either, ImageName};
+use super::push::{PushConfig, PushSession};
+use crate::{DeliverError, Delivered, Destination, ImageName, Manifests};
 
-/// A repository that takes one image.
+/// A repository that takes an image or an index.
 #[derive(Debug)]
 pub struct RegistryDestination {
     session: PushSession,
@@ -48,39 +45,19 @@ impl Destination for RegistryDestination {
 
     fn finish(
         self: Box<Self>,
-        image: &Documents,
+        manifests: &Manifests,
         _name: Option<&ImageName>,
         blobs: &dyn BlobSource,
     ) -> Result<Delivered, DeliverError> {
-        let config = Config { digest: image.manifest.config.digest, bytes: &image.config_bytes };
-        let document = ManifestDocument {
-            descriptor: image.manifest_descriptor.clone(),
-            bytes: image.manifest_bytes.clone(),
-        };
-        let push = PushImage { documents: vec![document], tags: self.tags };
-        let report = self.session.push(&push, &Either(&config, blobs)).map_err(|source| {
-            DeliverError::Other { action: format!("push '{}'", self.reference), source: Box::new(source) }
+        let pushed = self.session.push(manifests, &self.tags, blobs);
+        let report = pushed.map_err(|source| DeliverError::Other {
+            action: format!("push '{}'", self.reference),
+            source: Box::new(source),
         })?;
         Ok(Delivered {
             location: format!("docker://{}", self.reference),
             manifest: report.manifest,
             written: report.sent_bytes,
         })
-    }
-}
-
-/// The config, which is small and at hand.
-struct Config<'a> {
-    digest: Digest,
-    bytes: &'a [u8],
-}
-
-impl BlobSource for Config<'_> {
-    fn copy_to(&self, blob: &Descriptor, out: &mut (dyn Write + Send)) -> Result<(), BlobError> {
-        if blob.digest != self.digest {
-            return Err(BlobError::Missing(blob.digest));
-        }
-        out.write_all(self.bytes)
-            .map_err(|source| BlobError::Io { action: format!("copy config {}", blob.digest), source })
     }
 }

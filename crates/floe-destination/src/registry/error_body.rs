@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 /// More than any registry's error; the rest is not read.
-pub(super) const LONGEST_ERROR_BODY: usize = 64 << 10;
+pub(super) const LONGEST_ERROR_BODY: u64 = 64 << 10;
 
 /// Longest text of a registry that is shown, in characters.
 const LONGEST_MESSAGE: usize = 400;

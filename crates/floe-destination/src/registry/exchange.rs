@@ -20,7 +20,7 @@ use super::shared::Shared;
 const MOST_REDIRECTS: usize = 5;
 
 /// Bodies of answers that carry nothing of interest, such as that of a 202.
-pub(super) const SMALL_ANSWER: usize = 64 << 10;
+pub(super) const SMALL_ANSWER: u64 = 64 << 10;
 
 /// A request with a body that fits in memory.
 pub(super) struct Call {
@@ -31,7 +31,7 @@ pub(super) struct Call {
     /// Statuses beside 2xx that the caller understands.
     pub(super) understood: &'static [u16],
     /// The most bytes of the answer's body that are read.
-    pub(super) limit: usize,
+    pub(super) limit: u64,
     /// How long the answer may take; the configuration's `stall_timeout` when `None`.
     pub(super) patience: Option<Duration>,
 }

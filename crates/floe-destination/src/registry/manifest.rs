@@ -6,7 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use floe_image::oci::{Descriptor, Digest, Index, Manifest, MediaType, Reference};
+use floe_image::oci::{Descriptor, Digest, MediaType, Reference};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
@@ -16,9 +16,7 @@ use super::client::{Place, Repository};
 use super::exchange::{Call, Line};
 use super::registries_conf::Serves;
 use super::response::ExchangeError;
-
-/// What registries accept at least (distribution-spec v1.1, "Pushing Manifests"), and more than any real manifest.
-pub const LARGEST_MANIFEST: usize = 4 << 20;
+use crate::{MAX_DOCUMENT, ManifestDocument};
 
 /// Every kind of manifest that floe reads, OCI's first.
 const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -52,44 +50,6 @@ impl fmt::Display for ManifestName {
             Self::Digest(digest) => digest.fmt(formatter),
         }
     }
-}
-
-/// A manifest or index as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ManifestDocument {
-    /// Describes `bytes`: media type, digest, size.
-    pub descriptor: Descriptor,
-    /// The bytes as stored.
-    pub bytes: Vec<u8>,
-}
-
-impl ManifestDocument {
-    /// Describes bytes that were just made.
-    #[must_use]
-    pub fn new(media_type: MediaType, bytes: Vec<u8>) -> Self {
-        Self { descriptor: Descriptor::of(media_type, &bytes), bytes }
-    }
-
-    /// Reads the document by its media type.
-    ///
-    /// # Errors
-    /// When the bytes do not follow their specification, or are neither manifest nor index.
-    pub fn parse(&self) -> Result<ParsedManifest, serde_json::Error> {
-        if self.descriptor.media_type.is_index() {
-            serde_json::from_slice(&self.bytes).map(ParsedManifest::Index)
-        } else {
-            serde_json::from_slice(&self.bytes).map(|manifest| ParsedManifest::Manifest(Box::new(manifest)))
-        }
-    }
-}
-
-/// A manifest or an index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ParsedManifest {
-    /// An image or artifact.
-    Manifest(Box<Manifest>),
-    /// An index of manifests.
-    Index(Index),
 }
 
 /// What the registry said to a manifest that it took.
@@ -265,7 +225,7 @@ impl Manifests<'_> {
         let mut call = Call::new(method, url);
         call.headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
         call.understood = &[404];
-        call.limit = LARGEST_MANIFEST;
+        call.limit = MAX_DOCUMENT;
         Ok(call)
     }
 

@@ -42,11 +42,8 @@ pub use client::{OpenRegistryError, Registry, Repository};
 pub use config::{Listener, RegistryConfig, RegistryEvent};
 pub use destination::RegistryDestination;
 pub use error_body::{ErrorEntry, Refusal};
-pub use manifest::{
-    LARGEST_MANIFEST, ManifestDocument, ManifestError, ManifestName, ParsedManifest, PutManifest,
-};
-pub use pull::{PullError, PulledManifests, Selection};
-pub use push::{PushConfig, PushError, PushImage, PushReport, PushSession};
+pub use manifest::{ManifestError, ManifestName, PutManifest};
+pub use push::{PushConfig, PushError, PushReport, PushSession};
 pub use referrers::{ReferrersError, referrers_tag};
 pub use registries_conf::RegistriesConfError;
 pub use response::ExchangeError;

@@ -17,10 +17,11 @@ use super::blob_mount::{Mounted, mount};
 use super::blob_upload::{BlobUpload, UploadError, exists};
 use super::client::{OpenRegistryError, Registry, Repository};
 use super::config::RegistryEvent;
-use super::manifest::{ManifestDocument, ManifestError, ManifestName, ParsedManifest};
+use super::manifest::{ManifestError, ManifestName};
 use super::parallel;
 use super::referrers::ReferrersError;
 use super::response::ExchangeError;
+use crate::{ManifestDocument, Manifests, ParsedManifest, ReadDocumentsError};
 
 /// More children of a previous index than are worth reading.
 const MOST_PREVIOUS: usize = 16;
@@ -32,15 +33,6 @@ pub struct PushConfig {
     pub previous_tags: Vec<String>,
     /// Other repositories on the same host that hold a blob, such as that of the base image.
     pub mount_sources: BTreeMap<Digest, String>,
-}
-
-/// What is to be pushed: manifests, and the tags of the last one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PushImage {
-    /// Children before the index that names them. Invariant: not empty.
-    pub documents: Vec<ManifestDocument>,
-    /// The tags of the last document; with none it is pushed by its digest alone.
-    pub tags: Vec<String>,
 }
 
 /// What a push did.
@@ -95,14 +87,8 @@ pub enum PushError {
         source: Box<BlobError>,
     },
     /// A document that is to be pushed is malformed; pushing it would break its readers.
-    #[error("manifest {digest} is malformed")]
-    Malformed {
-        /// The document's digest.
-        digest: Digest,
-        /// What is wrong.
-        #[source]
-        source: serde_json::Error,
-    },
+    #[error(transparent)]
+    Documents(#[from] ReadDocumentsError),
     /// The list of a subject's referrers could not be kept up to date.
     #[error(transparent)]
     Referrers(#[from] ReferrersError),
@@ -318,34 +304,40 @@ impl PushSession {
         state.sent_bytes += blob.size;
     }
 
-    /// Pushes manifests and whatever blobs they name that are not there, and tags the last one.
+    /// Pushes manifests and whatever blobs they name that are not there, and gives the top one its tags; without any it
+    /// is pushed by its digest alone.
     ///
     /// `blobs` yields a blob that the registry lacks; it is asked only for those, from several threads.
     ///
     /// # Errors
     /// [`PushError`]. A manifest is only sent when everything that it names is there.
-    pub fn push(&self, image: &PushImage, blobs: &dyn BlobSource) -> Result<PushReport, PushError> {
-        let top = image.documents.last().expect("an image has a manifest");
+    pub fn push(
+        &self,
+        manifests: &Manifests,
+        tags: &[String],
+        blobs: &dyn BlobSource,
+    ) -> Result<PushReport, PushError> {
+        let top = manifests.top();
         let digest = top.descriptor.digest;
         let mut stale = Vec::new();
-        for tag in &image.tags {
+        for tag in tags {
             if self.tagged(tag)?.is_none_or(|tagged| tagged.digest != digest) {
                 stale.push(tag.as_str());
             }
         }
-        let unchanged = !image.tags.is_empty() && stale.is_empty();
+        let unchanged = !tags.is_empty() && stale.is_empty();
         if unchanged {
             return Ok(self.report(top, true));
         }
-        if stale.len() < image.tags.len() {
+        if stale.len() < tags.len() {
             // Another tag names it already: it and all that it names are there.
             self.put(top, &stale)?;
             return Ok(self.report(top, false));
         }
         self.previous()?;
-        let wanted = blobs_of(&image.documents)?;
+        let wanted = manifests.blobs()?;
         self.send_missing(&wanted, blobs)?;
-        match self.put_all(&image.documents, &stale) {
+        match self.put_all(manifests.documents(), &stale) {
             Err(PushError::Manifest(error)) if self.is_misled(&error) => {
                 // What the previous manifest named is gone: everything is asked for once, then sent.
                 let mut state = self.lock();
@@ -353,7 +345,7 @@ impl PushSession {
                 state.manifests.clear();
                 drop(state);
                 self.send_missing(&wanted, blobs)?;
-                self.put_all(&image.documents, &stale)?;
+                self.put_all(manifests.documents(), &stale)?;
             }
             result => result?,
         }
@@ -467,23 +459,6 @@ impl PushSession {
         // Every change is a few insertions; a panic between two leaves what a failed request would leave.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Every blob that the manifests name, once, in their order.
-fn blobs_of(documents: &[ManifestDocument]) -> Result<Vec<Descriptor>, PushError> {
-    let mut seen = BTreeSet::new();
-    let mut blobs = Vec::new();
-    for document in documents {
-        let parsed = document
-            .parse()
-            .map_err(|source| PushError::Malformed { digest: document.descriptor.digest, source })?;
-        if let ParsedManifest::Manifest(manifest) = parsed {
-            let named = manifest.layers.into_iter().chain([manifest.config]);
-            // A layer with `urls` is fetched from there; registries do not keep it.
-            blobs.extend(named.filter(|blob| !blob.other.contains_key("urls") && seen.insert(blob.digest)));
-        }
-    }
-    Ok(blobs)
 }
 
 fn subject_of(document: &ManifestDocument) -> Option<Digest> {

@@ -12,7 +12,7 @@ use super::blob_upload::BlobUpload;
 use super::push::{PushError, PushSession};
 
 impl BlobSink for PushSession {
-    fn has(&self, blob: &Descriptor) -> Result<bool, BlobError> {
+    fn holds(&self, blob: &Descriptor) -> Result<bool, BlobError> {
         let asked = self.previous().map_err(PushError::from).and_then(|_| self.ensure(blob));
         asked.map_err(|error| BlobError::Other {
             action: format!("ask for blob {}", blob.digest),

@@ -10,9 +10,10 @@ use reqwest::{Method, StatusCode};
 use super::auth::Scope;
 use super::client::Repository;
 use super::exchange::Call;
-use super::manifest::{LARGEST_MANIFEST, ManifestDocument, ManifestError, ManifestName, ParsedManifest};
+use super::manifest::{ManifestError, ManifestName};
 use super::response::ExchangeError;
 use super::tags::next_page;
+use crate::{MAX_DOCUMENT, ManifestDocument, ParsedManifest, ReadDocumentsError};
 
 /// More pages than any image has referrers.
 const MOST_PAGES: u32 = 1_000;
@@ -32,6 +33,9 @@ pub enum ReferrersError {
     /// The list, or the tag that stands in for it, could not be read or written.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The tag that stands in for the list names a document that is malformed.
+    #[error(transparent)]
+    Documents(#[from] ReadDocumentsError),
     /// The list is no OCI index.
     #[error("the list of what refers to '{name}' is malformed")]
     Malformed {
@@ -121,7 +125,7 @@ impl Repository {
             let Some(url) = next.take() else { break };
             let mut call = Call::new(Method::GET, url);
             call.headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.oci.image.index.v1+json"));
-            call.limit = LARGEST_MANIFEST;
+            call.limit = MAX_DOCUMENT;
             let answer = match self.shared.block_on(line.exchange(&call, &Scope::pull(line.repository))) {
                 Ok(answer) => answer,
                 Err(ExchangeError::Refused(refusal))
@@ -153,10 +157,9 @@ impl Repository {
             Err(ManifestError::Missing { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        match document.parse() {
-            Ok(ParsedManifest::Index(index)) => Ok(Some(index)),
-            Ok(ParsedManifest::Manifest(_)) => Ok(None),
-            Err(source) => Err(ReferrersError::Malformed { name: self.full_name(&tag), source }),
+        match document.parse()? {
+            ParsedManifest::Index(index) => Ok(Some(index)),
+            ParsedManifest::Manifest(_) => Ok(None),
         }
     }
 }

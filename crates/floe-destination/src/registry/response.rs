@@ -88,7 +88,7 @@ pub enum ExchangeError {
         /// The method and path.
         request: String,
         /// The most that is read, in bytes.
-        limit: usize,
+        limit: u64,
     },
     /// The answer says yes but lacks what the specification requires.
     #[error("'{host}' answered {request} without what was expected: {expected}")]
@@ -178,18 +178,18 @@ pub(super) async fn refusal(host: &str, repository: &str, request: String, respo
 /// Reads a whole body, of at most `limit` bytes, while something keeps coming.
 pub(super) async fn read_bounded(
     mut response: Response,
-    limit: usize,
+    limit: u64,
     host: &str,
     request: &str,
     patience: Duration,
 ) -> Result<Vec<u8>, ExchangeError> {
     let too_long = || ExchangeError::TooLong { host: host.to_owned(), request: request.to_owned(), limit };
-    if response.content_length().is_some_and(|length| length > limit as u64) {
+    if response.content_length().is_some_and(|length| length > limit) {
         return Err(too_long());
     }
     let mut body = Vec::new();
     while let Some(chunk) = next_chunk(&mut response, host, request, patience).await? {
-        if body.len() + chunk.len() > limit {
+        if (body.len() + chunk.len()) as u64 > limit {
             return Err(too_long());
         }
         body.extend_from_slice(&chunk);

@@ -17,7 +17,7 @@ const PAGE_SIZE: u32 = 1_000;
 const MOST_PAGES: u32 = 10_000;
 
 /// More than a page of the longest tags.
-const LARGEST_PAGE: usize = 8 << 20;
+const LARGEST_PAGE: u64 = 8 << 20;
 
 /// Tags could not be listed.
 #[derive(Debug, thiserror::Error)]

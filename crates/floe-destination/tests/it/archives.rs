@@ -76,7 +76,7 @@ fn every_reader_reads_an_archive() {
             }
 
             let manifest = skopeo(&["inspect", "--raw", &format!("oci-archive:{}", path.display())]);
-            assert_eq!(manifest.as_bytes(), image.documents.manifest_bytes);
+            assert_eq!(manifest.as_bytes(), image.documents.document.bytes);
             let copy = directory.path().join(transport);
             let (from, to) = (format!("{transport}:{}", path.display()), format!("dir:{}", copy.display()));
             skopeo(&["copy", "--insecure-policy", &from, &to]);
@@ -134,9 +134,9 @@ fn a_missing_blob_leaves_the_old_archive() {
     fs::write(&path, "old").expect("it is writable");
     let image = Image::of_bytes(b"some bytes");
     let nothing = crate::image::Nothing;
-    let error = file(&path, ArchiveFormat::Hybrid).finish(&image.documents, None, &nothing);
-    let message = error.expect_err("the layer is nowhere").to_string();
-    assert!(message.contains(&image.documents.manifest.layers[0].digest.to_string()), "{message}");
+    let error = file(&path, ArchiveFormat::Hybrid).finish(&image.documents.manifests(), None, &nothing);
+    let message = error.expect_err("the config is nowhere").to_string();
+    assert!(message.contains(&image.documents.manifest.config.digest.to_string()), "{message}");
     assert_eq!(fs::read_to_string(&path).expect("it is there"), "old");
     assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 1);
 }

@@ -36,6 +36,19 @@ impl Image {
         Self::of(compression, vec![base, page])
     }
 
+    /// The same image for another processor, whose config alone differs; a container of it would not start.
+    pub(crate) fn on(&self, architecture: &str) -> Self {
+        let mut config = self.documents.config.clone();
+        architecture.clone_into(&mut config.architecture);
+        let config_bytes = canonical_json::to_vec(&config);
+        let mut manifest = self.documents.manifest.clone();
+        let mut blobs = self.blobs.clone();
+        blobs.remove(&manifest.config.digest);
+        manifest.config = Descriptor::of(MediaType::Config, &config_bytes);
+        blobs.insert(manifest.config.digest, config_bytes.clone());
+        Self { documents: Documents::new(manifest, config_bytes), blobs }
+    }
+
     /// An image of one layer with some bytes, which does not run.
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         Self::of(Compression::None, vec![tar_of(&[("bytes", 0o644, bytes)])])
@@ -55,6 +68,7 @@ impl Image {
             .collect();
         let config = config(diff_ids);
         let config_bytes = canonical_json::to_vec(&config);
+        blobs.insert(Digest::of(&config_bytes), config_bytes.clone());
         let manifest = Manifest::image(
             Descriptor::of(MediaType::Config, &config_bytes),
             descriptors,
@@ -63,13 +77,14 @@ impl Image {
         Self { documents: Documents::new(manifest, config_bytes), blobs }
     }
 
-    /// Packs the layers into a destination's sink, as a first build does, and finishes.
+    /// Packs the layers and the config into a destination's sink, as a first build does, and finishes.
     pub(crate) fn deliver_cold(
         &self,
         destination: Box<dyn Destination>,
         name: Option<&str>,
     ) -> Result<Delivered, DeliverError> {
-        for layer in &self.documents.manifest.layers {
+        let manifest = &self.documents.manifest;
+        for layer in manifest.layers.iter().chain([&manifest.config]) {
             let fail = |source| DeliverError::Blob { digest: layer.digest, source };
             let mut writer = destination.sink().begin(None).map_err(fail)?;
             writer
@@ -77,7 +92,7 @@ impl Image {
                 .map_err(|source| DeliverError::Io { action: "pack".to_owned(), source })?;
             writer.commit(layer).map_err(fail)?;
         }
-        destination.finish(&self.documents, name_of(name).as_ref(), &Nothing)
+        destination.finish(&self.documents.manifests(), name_of(name).as_ref(), &Nothing)
     }
 
     /// Finishes with all digests known and nothing packed, as a repeated build does.
@@ -86,7 +101,7 @@ impl Image {
         destination: Box<dyn Destination>,
         name: Option<&str>,
     ) -> Result<Delivered, DeliverError> {
-        destination.finish(&self.documents, name_of(name).as_ref(), self)
+        destination.finish(&self.documents.manifests(), name_of(name).as_ref(), self)
     }
 }
 

@@ -72,7 +72,7 @@ fn a_layout_holds_what_was_delivered() {
 
         let reference = format!("oci:{}:1.0", path.display());
         let manifest = skopeo(&["inspect", "--raw", &reference]);
-        assert_eq!(manifest.as_bytes(), image.documents.manifest_bytes);
+        assert_eq!(manifest.as_bytes(), image.documents.document.bytes);
         // Copying reads and verifies every blob.
         let copy = format!("dir:{}", directory.path().join("copy").display());
         skopeo(&["copy", "--insecure-policy", &reference, &copy]);

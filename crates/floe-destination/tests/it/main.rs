@@ -6,5 +6,6 @@ mod conformance;
 mod crashes;
 mod engines;
 mod image;
+mod indexes;
 mod layouts;
 mod roles;

@@ -25,6 +25,8 @@ pub(crate) enum Role {
     DeliverCold,
     /// Delivers the busybox image to a destination, digests known.
     DeliverWarm,
+    /// Delivers an index of busybox images.
+    DeliverIndex,
     /// Writes a blob into the sink, says `written`, and waits to be killed.
     Stop,
     /// Runs the image and writes what the container writes.
@@ -98,6 +100,7 @@ fn plays_its_role() {
     match role.as_str() {
         "DeliverCold" => report(image().deliver_cold(open(), name.as_deref())),
         "DeliverWarm" => report(image().deliver_warm(open(), name.as_deref())),
+        "DeliverIndex" => report(crate::indexes::deliver(open())),
         "Stop" => {
             let destination = open();
             let mut writer = destination.sink().begin(None).expect("room");

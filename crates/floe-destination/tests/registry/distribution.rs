@@ -5,9 +5,10 @@ use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
 
+use floe_destination::Selection;
 use floe_destination::registry::credentials::{Credential, Secret};
 use floe_destination::registry::{
-    ExchangeError, ManifestName, PushConfig, PushImage, PushSession, Registry, RegistryConfig, Selection,
+    ExchangeError, ManifestName, PushConfig, PushSession, Registry, RegistryConfig,
 };
 use floe_image::oci::{Descriptor, MediaType};
 use floe_image::{BlobSink, BlobSource};
@@ -15,7 +16,7 @@ use floe_testkit::registry::distribution::{Authentication, Configuration, Distri
 use floe_testkit::registry::{PASSWORD, TokenServer, USERNAME};
 use tempfile::TempDir;
 
-use crate::image::{Blobs, config, image, index, noise, reference, repository, tagged, whole};
+use crate::image::{Blobs, Tagged, config, image, index, noise, pull, reference, repository, tagged, whole};
 
 const TOKEN: Authentication = Authentication::Token { lifetime: Duration::from_secs(300) };
 
@@ -43,7 +44,7 @@ fn streams_and_is_read_by_skopeo() {
     let mut writer = session.begin(None).expect("a writer");
     writer.write_all(&large).expect("room");
     writer.commit(&blob).unwrap_or_else(|error| panic!("{}", whole(&error)));
-    session.push(&tagged(&document, "1"), &blobs).unwrap_or_else(|error| panic!("{}", whole(&error)));
+    tagged(&document, "1").push(&session, &blobs).unwrap_or_else(|error| panic!("{}", whole(&error)));
     assert!(!blobs.asked().contains(&blob.digest));
 
     let folder = TempDir::new().expect("a folder");
@@ -64,33 +65,28 @@ fn round_trip(config: RegistryConfig, host: &str) {
     let amd64 = image(&mut blobs, "amd64", &[shared.clone(), noise(2, 3_000_000), Vec::new()]);
     let arm64 = image(&mut blobs, "arm64", &[shared]);
     let joined = index(&[("amd64", &amd64), ("arm64", &arm64)]);
-    let push =
-        PushImage { documents: vec![amd64, arm64, joined], tags: vec!["1".to_owned(), "latest".to_owned()] };
+    let push = Tagged::index(vec![amd64, arm64], joined, &["1", "latest"]);
+    let digest = push.manifests.top().descriptor.digest;
     let target = reference(host, "team/app:1");
     let session = PushSession::open(&client, &target, PushConfig::default()).expect("a session");
-    session.push(&push, &blobs).unwrap_or_else(|error| panic!("{}", whole(&error)));
+    push.push(&session, &blobs).unwrap_or_else(|error| panic!("{}", whole(&error)));
 
     let repository = repository(&client, host, "team/app");
     assert_eq!(repository.tags().expect("tags"), ["1", "latest"]);
-    let pulled = repository.pull_manifests(&ManifestName::Tag("latest".to_owned()), &Selection::All);
-    assert_eq!(pulled.expect("a pull").documents, push.documents);
+    assert_eq!(pull(&repository, "latest", &Selection::All).expect("a pull"), push.manifests);
     for (digest, bytes) in &blobs.bytes {
         let mut out = Vec::new();
         let blob = Descriptor::new(MediaType::LayerTar, *digest, bytes.len() as u64);
         repository.copy_to(&blob, &mut out).expect("a blob");
         assert_eq!(&out, bytes);
     }
-    assert_eq!(repository.referrers(push.documents[2].descriptor.digest, None).expect("a list"), []);
+    assert_eq!(repository.referrers(digest, None).expect("a list"), []);
 
     let before = client.request_count();
     let session = PushSession::open(&client, &target, PushConfig::default()).expect("a session");
-    assert!(session.push(&push, &blobs).expect("a push").unchanged);
+    assert!(push.push(&session, &blobs).expect("a push").unchanged);
     assert!(client.request_count() - before <= 3);
-    assert!(
-        repository
-            .delete_manifest(&ManifestName::Digest(push.documents[2].descriptor.digest))
-            .expect("deleted")
-    );
+    assert!(repository.delete_manifest(&ManifestName::Digest(digest)).expect("deleted"));
 }
 
 #[test]

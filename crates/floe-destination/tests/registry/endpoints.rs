@@ -1,8 +1,7 @@
 //! Each endpoint that floe uses, against the text of the OCI distribution-spec v1.1.
 
-use floe_destination::registry::{
-    ManifestDocument, ManifestError, ManifestName, PushConfig, PushSession, referrers_tag,
-};
+use floe_destination::ManifestDocument;
+use floe_destination::registry::{ManifestError, ManifestName, PushConfig, PushSession, referrers_tag};
 use floe_image::oci::{Descriptor, Digest, Manifest, MediaType, canonical_json};
 use floe_image::{BlobError, BlobSource};
 use floe_testkit::registry::in_process::{Behaviour, Endpoint, Registry};
@@ -12,10 +11,13 @@ use crate::image::{Blobs, client, image, noise, reference, repository, tagged, w
 fn pushed(server: &Registry, tag: &str) -> (ManifestDocument, Blobs) {
     let mut blobs = Blobs::default();
     let document = image(&mut blobs, "amd64", &[noise(7, 300_000)]);
-    PushSession::open(&client(), &reference(&server.host(), &format!("app:{tag}")), PushConfig::default())
-        .expect("a session")
-        .push(&tagged(&document, tag), &blobs)
-        .expect("a push");
+    let session = PushSession::open(
+        &client(),
+        &reference(&server.host(), &format!("app:{tag}")),
+        PushConfig::default(),
+    )
+    .expect("a session");
+    tagged(&document, tag).push(&session, &blobs).expect("a push");
     (document, blobs)
 }
 
@@ -58,7 +60,7 @@ fn end_2_checking_if_content_exists() {
     let (document, blobs) = pushed(&server, "1");
     server.clear_requests();
     let session = PushSession::open(&client(), &reference(&server.host(), "app:2"), PushConfig::default());
-    let report = session.expect("a session").push(&tagged(&document, "2"), &blobs).expect("a push");
+    let report = tagged(&document, "2").push(&session.expect("a session"), &blobs).expect("a push");
     assert_eq!((report.sent_blobs, report.present_blobs), (0, 2));
     assert_eq!(server.count("HEAD", Endpoint::Blob), 2);
     assert_eq!(server.count("POST", Endpoint::Uploads), 0);
@@ -132,7 +134,7 @@ fn end_7_pushing_manifests() {
     let mut untagged = tagged(&document, "none");
     untagged.tags.clear();
     let session = PushSession::open(&client(), &target, PushConfig::default()).expect("a session");
-    session.push(&untagged, &blobs).expect("a push");
+    untagged.push(&session, &blobs).expect("a push");
     assert_eq!(server.tags("app"), ["1"]);
 }
 
@@ -199,7 +201,7 @@ fn end_12_referrers() {
             image.tags.clear();
             let target = reference(&server.host(), &format!("app@{}", document.descriptor.digest));
             let session = PushSession::open(&client, &target, PushConfig::default()).expect("a session");
-            session.push(&image, &blobs).expect("a push");
+            image.push(&session, &blobs).expect("a push");
             expected.push(document.descriptor.digest);
         }
         let digests = |kind: Option<&str>| -> Vec<Digest> {

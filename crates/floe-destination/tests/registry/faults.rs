@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use floe_destination::registry::{ManifestName, PushConfig, PushImage, PushSession, Registry, Selection};
+use floe_destination::registry::{ManifestName, PushConfig, PushSession, Registry};
+use floe_destination::{Manifests, Selection};
 use floe_image::BlobSource;
 use floe_image::oci::{Descriptor, MediaType};
 use floe_testkit::registry::in_process::{self, Behaviour, Fault};
 
-use crate::image::{Blobs, config, image, index, noise, reference, repository, whole};
+use crate::image::{Blobs, Tagged, config, image, index, noise, reference, repository, whole};
 
 const RUNS: u64 = 200;
 
@@ -51,7 +52,7 @@ fn two_hundred_runs_end_complete_or_with_a_clear_error() {
     let amd64 = image(&mut blobs, "amd64", &[shared.clone(), noise(2, 70_000), noise(3, 1)]);
     let arm64 = image(&mut blobs, "arm64", &[shared, noise(4, 50_000)]);
     let joined = index(&[("amd64", &amd64), ("arm64", &arm64)]);
-    let push = PushImage { documents: vec![amd64, arm64, joined], tags: vec!["1".to_owned()] };
+    let push = Tagged::index(vec![amd64, arm64], joined, &["1"]);
     let mut complete = 0;
     for seed in 0..RUNS {
         let behaviour = Behaviour { resume: seed % 2 == 0, mount: seed % 3 == 0, ..Behaviour::default() };
@@ -63,11 +64,11 @@ fn two_hundred_runs_end_complete_or_with_a_clear_error() {
         let client = Registry::new(config).expect("a client");
         let session = PushSession::open(&client, &reference(&server.host(), "app:1"), PushConfig::default())
             .expect("a session");
-        let pushed = session.push(&push, &blobs);
+        let pushed = push.push(&session, &blobs);
         let tagged = server.manifest("app", "1");
         match &pushed {
             Ok(_) => {
-                assert_eq!(tagged.as_ref(), Some(&push.documents[2].bytes), "run {seed}");
+                assert_eq!(tagged.as_ref(), Some(&push.manifests.top().bytes), "run {seed}");
                 complete += 1;
             }
             Err(error) => {
@@ -77,24 +78,27 @@ fn two_hundred_runs_end_complete_or_with_a_clear_error() {
         }
         // Whatever is named is there, also after an error.
         if tagged.is_some() {
-            for document in &push.documents {
+            for document in push.manifests.documents() {
                 let digest = document.descriptor.digest.to_string();
                 assert_eq!(server.manifest("app", &digest).as_ref(), Some(&document.bytes), "run {seed}");
             }
             for (digest, bytes) in &blobs.bytes {
                 assert_eq!(server.blob("app", &digest.to_string()).as_ref(), Some(bytes), "run {seed}");
             }
-            pull(&client, &server.host(), &push, &blobs, seed);
+            pull(&client, &server.host(), &push.manifests, &blobs, seed);
         }
     }
     assert!(complete >= RUNS * 3 / 4, "only {complete} of {RUNS} runs were complete");
 }
 
 /// What is pulled under the same faults is right, or an error.
-fn pull(client: &Registry, host: &str, push: &PushImage, blobs: &Blobs, seed: u64) {
+fn pull(client: &Registry, host: &str, pushed: &Manifests, blobs: &Blobs, seed: u64) {
     let repository = repository(client, host, "app");
-    match repository.pull_manifests(&ManifestName::Tag("1".to_owned()), &Selection::All) {
-        Ok(pulled) => assert_eq!(pulled.documents, push.documents, "run {seed}"),
+    match repository.manifest(&ManifestName::Tag("1".to_owned())) {
+        Ok(top) => match Manifests::read(&repository, &top.descriptor, &Selection::All) {
+            Ok(pulled) => assert_eq!(&pulled, pushed, "run {seed}"),
+            Err(error) => assert!(whole(&error).contains("sha256:"), "run {seed}: {}", whole(&error)),
+        },
         Err(error) => assert!(whole(&error).contains(host), "run {seed}: {}", whole(&error)),
     }
     for (digest, bytes) in &blobs.bytes {

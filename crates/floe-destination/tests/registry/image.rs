@@ -6,8 +6,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use floe_destination::registry::{
-    ManifestDocument, PushImage, Registry, RegistryConfig, Repository, RetryPolicy,
+    ManifestName, PushError, PushReport, PushSession, Registry, RegistryConfig, Repository, RetryPolicy,
 };
+use floe_destination::{ManifestDocument, Manifests, ReadDocumentsError, Selection};
 use floe_image::oci::{
     Config, Descriptor, DiffId, Digest, ExecutionConfig, Index, Manifest, MediaType, Platform, Reference,
     RootFs, canonical_json,
@@ -86,8 +87,39 @@ pub(crate) fn index(children: &[(&str, &ManifestDocument)]) -> ManifestDocument 
     ManifestDocument::new(MediaType::Index, canonical_json::to_vec(&Index::new(entries.collect())))
 }
 
-pub(crate) fn tagged(document: &ManifestDocument, tag: &str) -> PushImage {
-    PushImage { documents: vec![document.clone()], tags: vec![tag.to_owned()] }
+/// Manifests and the tags that they are pushed under.
+pub(crate) struct Tagged {
+    pub(crate) manifests: Manifests,
+    pub(crate) tags: Vec<String>,
+}
+
+impl Tagged {
+    pub(crate) fn index(children: Vec<ManifestDocument>, index: ManifestDocument, tags: &[&str]) -> Self {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        Self { manifests: Manifests::index(children, index), tags }
+    }
+
+    pub(crate) fn push(
+        &self,
+        session: &PushSession,
+        blobs: &dyn BlobSource,
+    ) -> Result<PushReport, PushError> {
+        session.push(&self.manifests, &self.tags, blobs)
+    }
+}
+
+pub(crate) fn tagged(document: &ManifestDocument, tag: &str) -> Tagged {
+    Tagged { manifests: Manifests::image(document.clone(), None), tags: vec![tag.to_owned()] }
+}
+
+/// Reads what a tag names.
+pub(crate) fn pull(
+    repository: &Repository,
+    tag: &str,
+    selection: &Selection,
+) -> Result<Manifests, ReadDocumentsError> {
+    let top = repository.manifest(&ManifestName::Tag(tag.to_owned())).expect("the tag is there");
+    Manifests::read(repository, &top.descriptor, selection)
 }
 
 /// A configuration that reads nothing of this machine's and does not wait long.

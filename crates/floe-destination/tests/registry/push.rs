@@ -3,28 +3,22 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use floe_destination::registry::{
-    ManifestName, PushConfig, PushImage, PushReport, PushSession, Registry, Selection,
-};
+use floe_destination::registry::{PushConfig, PushReport, PushSession, Registry};
+use floe_destination::{ManifestDocument, Selection};
 use floe_image::oci::{MediaType, Platform};
 use floe_image::{BlobSink, BlobSource};
 use floe_testkit::registry::in_process::{self, Behaviour, Endpoint};
 
-use crate::image::{Blobs, client, image, index, noise, reference, repository, tagged};
+use crate::image::{Blobs, Tagged, client, image, index, noise, pull, reference, repository, tagged};
 
-fn push(client: &Registry, host: &str, image: &PushImage, blobs: &Blobs) -> PushReport {
+fn push(client: &Registry, host: &str, image: &Tagged, blobs: &Blobs) -> PushReport {
     push_with(client, host, image, blobs, PushConfig::default())
 }
 
-fn push_with(
-    client: &Registry,
-    host: &str,
-    image: &PushImage,
-    blobs: &Blobs,
-    config: PushConfig,
-) -> PushReport {
+fn push_with(client: &Registry, host: &str, image: &Tagged, blobs: &Blobs, config: PushConfig) -> PushReport {
     let target = reference(host, &format!("team/app:{}", image.tags.first().map_or("none", |tag| tag)));
-    PushSession::open(client, &target, config).expect("a session").push(image, blobs).expect("a push")
+    let session = PushSession::open(client, &target, config).expect("a session");
+    image.push(&session, blobs).expect("a push")
 }
 
 fn layers(count: u64) -> Vec<Vec<u8>> {
@@ -59,7 +53,7 @@ fn keeps_to_the_request_budgets() {
     assert_eq!(blobs.asked().len(), 2, "only the changed layer and the config are read");
     // Contact, tag, previous manifest, manifest; and 3 for each of the two blobs.
     assert_eq!(server.requests().len(), 4 + 6);
-    assert_eq!(server.manifest("team/app", "1").as_ref(), Some(&second.documents[0].bytes));
+    assert_eq!(server.manifest("team/app", "1").as_ref(), Some(&second.manifests.top().bytes));
 }
 
 #[test]
@@ -75,7 +69,7 @@ fn a_machine_without_a_memo_learns_from_the_previous_image() {
         .expect("a session");
     assert_eq!(session.previous().expect("the previous image"), std::slice::from_ref(&document));
     let nothing = Blobs::default();
-    assert!(session.push(&tagged(&document, "1"), &nothing).expect("a push").unchanged);
+    assert!(tagged(&document, "1").push(&session, &nothing).expect("a push").unchanged);
     assert_eq!(server.requests().len(), 2);
 }
 
@@ -91,13 +85,13 @@ fn streams_blobs_of_unknown_digest() {
     let manifest: floe_image::oci::Manifest = serde_json::from_slice(&document.bytes).expect("a manifest");
 
     let layer = &manifest.layers[0];
-    assert!(!session.has(layer).expect("an answer"));
+    assert!(!session.holds(layer).expect("an answer"));
     let mut writer = session.begin(None).expect("a writer");
     for part in large.chunks(70_001) {
         writer.write_all(part).expect("room");
     }
     writer.commit(layer).expect("a commit");
-    assert!(session.has(layer).expect("an answer"));
+    assert!(session.holds(layer).expect("an answer"));
 
     let layer = &manifest.layers[1];
     let mut writer = session.begin(Some(layer)).expect("a writer");
@@ -109,7 +103,7 @@ fn streams_blobs_of_unknown_digest() {
     writer.write_all(b"half").expect("room");
     drop(writer);
 
-    session.push(&tagged(&document, "1"), &blobs).expect("a push");
+    tagged(&document, "1").push(&session, &blobs).expect("a push");
     assert_eq!(blobs.asked(), [manifest.config.digest], "what was streamed is not asked for again");
     let patched = |request: &in_process::Request| request.method == "PATCH" && request.status == Some(202);
     assert_eq!(server.requests().iter().filter(|request| patched(request)).count(), 1);
@@ -143,10 +137,8 @@ fn mounts_from_a_known_repository() {
         let mut blobs = Blobs::default();
         let base = image(&mut blobs, "amd64", &[noise(1, 5_000)]);
         let target = reference(&server.host(), "base:1");
-        PushSession::open(&client(), &target, PushConfig::default())
-            .expect("a session")
-            .push(&tagged(&base, "1"), &blobs)
-            .expect("a push");
+        let session = PushSession::open(&client(), &target, PushConfig::default()).expect("a session");
+        tagged(&base, "1").push(&session, &blobs).expect("a push");
         let digest = floe_image::oci::Digest::of(&noise(1, 5_000));
         let app = image(&mut blobs, "amd64", &[noise(1, 5_000), noise(2, 10)]);
         server.clear_requests();
@@ -195,10 +187,7 @@ fn sends_children_before_the_index_and_shared_layers_once() {
     let amd64 = image(&mut blobs, "amd64", &[shared.clone(), noise(2, 10)]);
     let arm64 = image(&mut blobs, "arm64", &[shared, noise(3, 10)]);
     let joined = index(&[("amd64", &amd64), ("arm64", &arm64)]);
-    let push_image = PushImage {
-        documents: vec![amd64.clone(), arm64.clone(), joined.clone()],
-        tags: vec!["1".to_owned(), "latest".to_owned()],
-    };
+    let push_image = Tagged::index(vec![amd64.clone(), arm64.clone()], joined.clone(), &["1", "latest"]);
     let report = push(&client(), &server.host(), &push_image, &blobs);
     assert_eq!(report.sent_blobs, 3 + 2);
     let puts: Vec<String> = server
@@ -207,23 +196,25 @@ fn sends_children_before_the_index_and_shared_layers_once() {
         .filter(|request| request.method == "PUT" && request.endpoint == Endpoint::Manifest)
         .map(|request| request.path.rsplit('/').next().unwrap_or_default().to_owned())
         .collect();
-    let digest =
-        |document: &floe_destination::registry::ManifestDocument| document.descriptor.digest.to_string();
+    let digest = |document: &ManifestDocument| document.descriptor.digest.to_string();
     assert_eq!(puts, [digest(&amd64), digest(&arm64), "1".to_owned(), "latest".to_owned()]);
 
     // Both platforms, and all of it, come back as they went.
     let client = client();
     let repository = repository(&client, &server.host(), "team/app");
-    let name = ManifestName::Tag("latest".to_owned());
-    let all = repository.pull_manifests(&name, &Selection::All).expect("a pull");
-    assert_eq!(all.documents, push_image.documents);
+    let all = pull(&repository, "latest", &Selection::All).expect("a pull");
+    assert_eq!(all, push_image.manifests);
     for (platform, expected) in [("linux/amd64", &amd64), ("linux/arm64", &arm64)] {
         let platform: Platform = platform.parse().expect("a platform");
-        let one = repository.pull_manifests(&name, &Selection::Platform(platform)).expect("a pull");
-        assert_eq!(one.documents, std::slice::from_ref(expected));
+        let one = pull(&repository, "latest", &Selection::Platform(platform)).expect("a pull");
+        assert_eq!(one.documents(), std::slice::from_ref(expected));
     }
     let missing = Selection::Platform("linux/s390x".parse().expect("a platform"));
-    assert!(repository.pull_manifests(&name, &missing).is_err());
+    let error = pull(&repository, "latest", &missing).expect_err("there is none");
+    assert!(
+        error.to_string().ends_with("no image for linux/s390x; it has linux/amd64, linux/arm64"),
+        "{error}"
+    );
     for (digest, bytes) in &blobs.bytes {
         let blob = floe_image::oci::Descriptor::new(MediaType::LayerTar, *digest, bytes.len() as u64);
         let mut out = Vec::new();
@@ -234,7 +225,7 @@ fn sends_children_before_the_index_and_shared_layers_once() {
     // The same children under another index: neither blobs nor children go again.
     server.clear_requests();
     let other = index(&[("arm64", &arm64), ("amd64", &amd64)]);
-    let again = PushImage { documents: vec![amd64, arm64, other], tags: vec!["1".to_owned()] };
+    let again = Tagged::index(vec![amd64, arm64], other, &["1"]);
     let report = push(&client, &server.host(), &again, &blobs);
     assert_eq!((report.sent_blobs, server.count("PUT", Endpoint::Manifest)), (0, 1));
 }

@@ -39,7 +39,7 @@ fn a_known_blob_goes_on_or_begins_anew() {
         cut_first(&server, "PUT", 20 << 20);
         let target = reference(&server.host(), "app:1");
         let session = PushSession::open(&client(), &target, PushConfig::default()).expect("a session");
-        session.push(&tagged(&document, "1"), &blobs).unwrap_or_else(|error| panic!("{}", whole(&error)));
+        tagged(&document, "1").push(&session, &blobs).unwrap_or_else(|error| panic!("{}", whole(&error)));
         let digest = Descriptor::of(MediaType::LayerTar, &layer).digest;
         assert_eq!(server.blob("app", &digest.to_string()), Some(layer));
         let reads = blobs.asked().into_iter().filter(|asked| *asked == digest).count();
@@ -97,7 +97,7 @@ fn a_download_goes_on() {
     let document = image(&mut blobs, "amd64", std::slice::from_ref(&layer));
     let target = reference(&server.host(), "app:1");
     let session = PushSession::open(&client(), &target, PushConfig::default()).expect("a session");
-    session.push(&tagged(&document, "1"), &blobs).expect("a push");
+    tagged(&document, "1").push(&session, &blobs).expect("a push");
     server.clear_requests();
     server.set_faults(|incoming| match (incoming.endpoint, incoming.earlier) {
         (Endpoint::Blob, 0) => Fault::CutResponse { after: 10 << 20 },

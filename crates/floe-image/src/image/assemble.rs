@@ -112,7 +112,7 @@ fn history(layer: &DraftLayer, created: Option<String>) -> History {
 fn deliver_config(image: &Image, sink: &dyn BlobSink) -> Result<(), BlobError> {
     let bytes = image.config_bytes();
     let descriptor = Descriptor::of(MediaType::Config, &bytes);
-    if sink.has(&descriptor)? {
+    if !sink.wants(&descriptor)? {
         return Ok(());
     }
     let mut writer = sink.begin(Some(&descriptor))?;
@@ -192,7 +192,7 @@ impl Job<'_> {
         let observer = self.workshop.observer;
         let key = MemoKey::of(&self.layer.contents, self.workshop.packer.compression());
         if let Some(remembered) = self.workshop.memo.and_then(|memo| memo.layer(&key)) {
-            if self.sink.has(&remembered.descriptor).map_err(JobError::Sink)? {
+            if !self.sink.wants(&remembered.descriptor).map_err(JobError::Sink)? {
                 observer.layer_done(self.layer, &remembered, false);
                 return Ok(remembered);
             }
