@@ -118,13 +118,15 @@ impl Registry {
 
     /// Shows a credential to a host, and fails when the host does not take it.
     ///
-    /// A host that asks for nothing takes everything. Two requests, three with a token server.
+    /// A host that asks for nothing takes everything. Two requests, three with a token server. `registries.conf` says
+    /// whether plain HTTP will do.
     ///
     /// # Errors
     /// [`ExchangeError::Refused`] with 401 or 403 for a wrong credential.
     pub fn check_login(&self, host: &str, credential: Credential) -> Result<(), ExchangeError> {
         let shared = &self.shared;
-        let host = self.host(host, shared.config.insecure_hosts.contains(host));
+        let insecure = self.known.conf.route(host, "").primary.insecure;
+        let host = self.host(host, insecure || shared.config.insecure_hosts.contains(host));
         let account = Account::new(credential);
         let line = Line { shared, host: &host, account: &account, repository: "" };
         shared.block_on(async {
@@ -175,9 +177,24 @@ pub struct Repository {
     pub(super) mirrors: Vec<Place>,
 }
 
+impl Repository {
+    /// The registry's host as the user wrote it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.name.host()
+    }
+}
+
 impl fmt::Debug for Repository {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Repository({}/{})", self.name.host(), self.name.repository())
+        write!(formatter, "Repository({self})")
+    }
+}
+
+/// The host and the path, as the user wrote them.
+impl fmt::Display for Repository {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.name.host(), self.name.repository())
     }
 }
 

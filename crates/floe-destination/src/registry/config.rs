@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use floe_image::oci::Digest;
 
-use super::credentials::{CredentialEnvironment, CredentialSources};
+use super::credentials::CredentialSources;
 use super::registries_conf::{self, RegistriesConfError};
 use super::retry::RetryPolicy;
 use super::tls;
@@ -92,12 +92,12 @@ impl RegistryConfig {
     /// # Errors
     /// When a folder of `registries.conf` exists but cannot be read.
     pub fn of_process() -> Result<Self, RegistriesConfError> {
-        let environment = CredentialEnvironment::of_process();
-        let registries_conf = registries_conf::files(&environment)?;
+        let credentials = CredentialSources::of_process();
+        let registries_conf = registries_conf::files(&credentials.environment)?;
         Ok(Self {
-            certificate_folders: tls::certificate_folders(&environment),
+            certificate_folders: tls::certificate_folders(&credentials.environment),
             registries_conf,
-            credentials: CredentialSources { environment, ..CredentialSources::default() },
+            credentials,
             ..Self::bare()
         })
     }

@@ -137,6 +137,19 @@ impl ExchangeError {
         }
     }
 
+    /// The one that an error of this crate comes down to, a token server's included; `None` where no exchange failed.
+    #[must_use]
+    pub fn innermost<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let (mut cause, mut innermost) = (Some(error), None);
+        while let Some(error) = cause {
+            // Boxed where the error would contain itself.
+            let boxed = || error.downcast_ref::<Box<Self>>().map(AsRef::as_ref);
+            innermost = error.downcast_ref::<Self>().or_else(boxed).or(innermost);
+            cause = error.source();
+        }
+        innermost
+    }
+
     /// The registry's answer, when it gave one.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {

@@ -56,7 +56,7 @@ impl Repository {
     /// # Errors
     /// [`TagsError`].
     pub fn tags(&self) -> Result<Vec<String>, TagsError> {
-        let repository = format!("{}/{}", self.name.host(), self.name.repository());
+        let repository = self.to_string();
         let failure = |source| TagsError::Exchange { repository: repository.clone(), source };
         let line = self.primary.line(&self.shared);
         let first = async {

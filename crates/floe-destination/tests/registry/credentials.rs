@@ -1,12 +1,11 @@
-//! Every rule by which a login is found, kept and forgotten.
+//! Every rule by which a login is found.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use floe_destination::registry::credentials::{
-    Credential, CredentialEnvironment, CredentialError, CredentialSources, LoginPlace, Secret, find, login,
-    logout,
+    Credential, CredentialEnvironment, CredentialError, CredentialSources, Secret, find,
 };
 use tempfile::TempDir;
 
@@ -23,6 +22,13 @@ case $1 in
   get) if [ -f "$file" ]; then cat "$file"; else echo "credentials not found in native keychain"; exit 1; fi ;;
   store) printf %s "$input" > "$file" ;;
   erase) rm "$file" ;;
+  list) printf '{'; separator=
+    for file in "$store"/*; do
+      [ -f "$file" ] || continue
+      printf '%s"%s":"%s"' "$separator" "$(sed 's/.*"ServerURL":"\([^"]*\)".*/\1/' "$file")" \
+        "$(sed 's/.*"Username":"\([^"]*\)".*/\1/' "$file")"
+      separator=,
+    done; printf '}' ;;
 esac
 "#;
 
@@ -30,13 +36,13 @@ esac
 const LOCKED: &str = "#!/bin/sh\necho 'the key ring is locked' >&2\nexit 1\n";
 
 /// A home folder for one case.
-struct Home {
+pub(crate) struct Home {
     folder: TempDir,
-    sources: CredentialSources,
+    pub(crate) sources: CredentialSources,
 }
 
 impl Home {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path();
         for (name, text) in [("bin/docker-credential-fake", HELPER), ("bin/docker-credential-locked", LOCKED)]
@@ -57,7 +63,7 @@ impl Home {
         Self { folder, sources }
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
 
@@ -66,12 +72,12 @@ impl Home {
         find(&self.sources, host, repository)
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).expect("a file")
     }
 }
 
-fn write(folder: &Path, name: &str, text: &str) {
+pub(crate) fn write(folder: &Path, name: &str, text: &str) {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     fs::write(path, text).expect("a file");
@@ -84,7 +90,7 @@ fn auth(password: &str) -> String {
     format!(r#"{{"auth":"{text}"}}"#)
 }
 
-fn auths(entries: &[(&str, &str)]) -> String {
+pub(crate) fn auths(entries: &[(&str, &str)]) -> String {
     let entries: Vec<String> =
         entries.iter().map(|(key, password)| format!(r#""{key}":{}"#, auth(password))).collect();
     format!(r#"{{"auths":{{{}}}}}"#, entries.join(","))
@@ -100,7 +106,7 @@ fn describe(credential: Credential) -> String {
     }
 }
 
-fn check(home: &Home, name: &str, expected: &str) {
+pub(crate) fn check(home: &Home, name: &str, expected: &str) {
     let found = home.find(name).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(describe(found), expected, "{name}");
 }
@@ -291,72 +297,5 @@ fn failures_are_told_without_secrets() {
         let error = home.find("r.example/a").expect_err(&text);
         let shown = format!("{} {error:?}", crate::image::whole(&error));
         assert!(shown.contains(part) && !shown.contains(secret), "{shown}");
-    }
-}
-
-#[test]
-fn keeps_and_forgets_logins() {
-    let mut home = Home::new(&[
-        (
-            ".docker/config.json",
-            r#"{"auths":{"https://r.example/v1/":{"auth":"eDp5"}},"HttpHeaders":{"X":"y"}}"#,
-        ),
-        (
-            "run/containers/auth.json",
-            r#"{"auths":{"r.example":{"auth":"eDp5"},"r.example/a":{"auth":"eDp5"}}}"#,
-        ),
-    ]);
-    let password = Secret::new("new:pass");
-    let place = login(&home.sources, "r.example", "user", &password).expect("kept");
-    assert_eq!(place, LoginPlace::File(home.path(".docker/config.json")));
-    check(&home, "r.example/b", "user:new:pass");
-    let text = home.read(".docker/config.json");
-    assert!(text.contains("HttpHeaders") && !text.contains("https://r.example"), "{text}");
-    for file in [".docker/config.json", "run/containers/auth.json"] {
-        let mode = fs::metadata(home.path(file)).expect("a file").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{file}");
-    }
-
-    let places = logout(&home.sources, "r.example").expect("forgotten");
-    assert_eq!(places.len(), 2);
-    check(&home, "r.example/b", "-");
-    check(&home, "r.example/a", "x:y");
-    assert_eq!(logout(&home.sources, "r.example").expect("nothing to do"), []);
-
-    // The Hub's login is where Docker looks for it.
-    login(&home.sources, "docker.io", "user", &password).expect("kept");
-    assert!(home.read(".docker/config.json").contains("\"https://index.docker.io/v1/\""));
-    check(&home, "docker.io/library/nginx", "user:new:pass");
-
-    // A link is followed, not replaced.
-    fs::rename(home.path(".docker/config.json"), home.path("elsewhere.json")).expect("a file");
-    std::os::unix::fs::symlink(home.path("elsewhere.json"), home.path(".docker/config.json"))
-        .expect("a link");
-    login(&home.sources, "r.example", "user", &password).expect("kept");
-    assert!(home.read("elsewhere.json").contains("r.example"));
-    assert!(fs::symlink_metadata(home.path(".docker/config.json")).expect("a link").is_symlink());
-
-    // A file given with the command is made with its folder.
-    home.sources.auth_file = Some(home.path("new/auth.json"));
-    login(&home.sources, "r.example", "user", &password).expect("kept");
-    check(&home, "r.example/a", "user:new:pass");
-
-    write(home.folder.path(), "new/auth.json", "not JSON");
-    assert!(login(&home.sources, "r.example", "user", &password).is_err());
-    assert_eq!(home.read("new/auth.json"), "not JSON");
-}
-
-#[test]
-fn keeps_and_forgets_logins_in_helpers() {
-    for text in [r#"{"credsStore":"fake"}"#, r#"{"credHelpers":{"r.example":"fake"}}"#] {
-        let home = Home::new(&[(".docker/config.json", text)]);
-        let place = login(&home.sources, "r.example", "user", &Secret::new("helped")).expect("kept");
-        assert_eq!(place, LoginPlace::Helper("fake".to_owned()));
-        assert!(!home.read(".docker/config.json").contains("auth\""));
-        check(&home, "r.example/a", "user:helped");
-        let places = logout(&home.sources, "r.example").expect("forgotten");
-        assert!(places.contains(&LoginPlace::Helper("fake".to_owned())));
-        check(&home, "r.example/a", "-");
-        assert_eq!(logout(&home.sources, "r.example").expect("nothing to do"), []);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use floe_destination::registry::credentials::{
-    Credential, CredentialEnvironment, CredentialSources, Secret, find, login, logout,
+    Credential, CredentialEnvironment, CredentialSources, LoginName, Secret, find, login, logout,
 };
 use floe_testkit::registry::distribution::{Authentication, Configuration, Distribution};
 use floe_testkit::registry::{PASSWORD, USERNAME};
@@ -59,10 +59,11 @@ fn podman_reads_what_floe_wrote() {
     let home = TempDir::new().expect("a folder");
     std::fs::create_dir(home.path().join("run")).expect("a folder");
     let sources = sources(home.path());
-    login(&sources, &host, USERNAME, &Secret::new(PASSWORD)).expect("kept");
+    let name: LoginName = host.parse().expect("a registry");
+    login(&sources, &name, USERNAME, &Secret::new(PASSWORD)).expect("kept");
     let output = run("podman", home.path(), &["login", "--get-login", &host]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), USERNAME);
-    logout(&sources, &host).expect("forgotten");
+    logout(&sources, &name).expect("forgotten");
     let output = run("podman", home.path(), &["login", "--get-login", &host]);
     assert!(!output.status.success());
 }

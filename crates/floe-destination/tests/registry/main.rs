@@ -7,6 +7,7 @@ mod distribution;
 mod endpoints;
 mod faults;
 mod image;
+mod kept_logins;
 mod logins;
 mod push;
 mod resume;

@@ -56,10 +56,15 @@ pub struct MalformedEntry {
     pub(super) key: String,
 }
 
+/// Whether a host is Docker Hub, by any of its names.
+pub(super) fn is_hub(host: &str) -> bool {
+    HUB_HOSTS.contains(&host)
+}
+
 /// The names that a host's logins may be filed under, the host itself first.
 pub(super) fn host_names(host: &str) -> Vec<&str> {
     let mut names = vec![host];
-    if HUB_HOSTS.contains(&host) {
+    if is_hub(host) {
         names.extend(HUB_HOSTS.iter().copied().filter(|name| *name != host));
     }
     names
@@ -68,14 +73,14 @@ pub(super) fn host_names(host: &str) -> Vec<&str> {
 /// What a credential helper is asked for: Docker files the Hub's logins under its URL.
 pub(super) fn helper_keys(host: &str) -> Vec<&str> {
     let mut keys = host_names(host);
-    if keys.len() > 1 {
+    if is_hub(host) {
         keys.insert(0, HUB_KEY);
     }
     keys
 }
 
 /// Whether a key of `auths` stands for this host as a whole.
-pub(super) fn is_key_of(key: &str, host: &str) -> bool {
+fn is_key_of(key: &str, host: &str) -> bool {
     host_names(host).contains(&normalise(key))
 }
 
@@ -95,13 +100,25 @@ impl AuthFile {
     pub(super) fn host_helper(&self, host: &str) -> Option<&str> {
         let helpers = self.helpers.as_ref()?;
         let by_name = host_names(host).into_iter().find_map(|name| helpers.get(name));
-        let hub = || helpers.get(HUB_KEY).filter(|_| host_names(host).len() > 1);
+        let hub = || helpers.get(HUB_KEY).filter(|_| is_hub(host));
         by_name.or_else(hub).map(String::as_str).filter(|name| !name.is_empty())
     }
 
     /// The helper that holds every other login.
     pub(super) fn default_helper(&self) -> Option<&str> {
         self.store.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// The hosts that have a helper of their own, with its name.
+    pub(super) fn host_helpers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let helpers = self.helpers.iter().flatten().filter(|(_, name)| !name.is_empty());
+        helpers.map(|(host, name)| (host.as_str(), name.as_str()))
+    }
+
+    /// All keys with what they hold; `None` for an empty entry.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, Result<Option<Credential>, MalformedEntry>)> {
+        let entries = self.auths.iter().flatten().filter_map(|(key, entry)| Some((key, entry.as_ref()?)));
+        entries.map(|(key, entry)| (key.as_str(), entry.credential(key)))
     }
 
     /// The entry with the longest matching path; an empty entry counts as absent.
@@ -141,7 +158,7 @@ fn exact_keys(host: &str, repository: &str) -> Vec<String> {
 /// Strips a scheme and, behind one, the path; a key without a scheme may be a namespace and stays.
 ///
 /// Source: containers/image, `normalizeAuthFileKey`.
-fn normalise(key: &str) -> &str {
+pub(super) fn normalise(key: &str) -> &str {
     match key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")) {
         Some(rest) => rest.split('/').next().unwrap_or(rest),
         None => key,

@@ -3,6 +3,7 @@
 //! Protocol: docker-credential-helpers, "Development". `get` reads a host and answers
 //! `{"ServerURL", "Username", "Secret"}`; the user name `<token>` says that the secret is an identity token.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -47,8 +48,8 @@ pub enum HelperError {
         /// What it said, shortened.
         complaint: String,
     },
-    /// The helper's answer is not JSON with `Username` and `Secret`.
-    #[error("'{0}' answered something else than a user name and a secret")]
+    /// The helper's answer is not the JSON of its protocol.
+    #[error("'{0}' answered something else than the JSON of a credential helper")]
     Answer(String),
 }
 
@@ -93,6 +94,15 @@ impl Helper<'_> {
             TOKEN_USER => Some(Credential::IdentityToken { username: None, token: secret }),
             _ => Some(Credential::Password { username: answer.username, password: secret }),
         })
+    }
+
+    /// All hosts that the helper knows, as it names them, with their users.
+    pub(super) fn list(&self) -> Result<BTreeMap<String, String>, HelperError> {
+        let (program, output) = self.run("list", b"")?;
+        if !output.status.success() {
+            return if is_not_found(&output) { Ok(BTreeMap::new()) } else { Err(failed(program, &output)) };
+        }
+        serde_json::from_slice(&output.stdout).map_err(|_| HelperError::Answer(program))
     }
 
     /// Hands a login over for safe keeping.

@@ -26,6 +26,14 @@ pub struct CredentialSources {
     pub environment: CredentialEnvironment,
 }
 
+impl CredentialSources {
+    /// The sources of a user's process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self { environment: CredentialEnvironment::of_process(), ..Self::default() }
+    }
+}
+
 /// The environment variables that say where logins are kept; an empty variable counts as unset.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialEnvironment {
@@ -177,6 +185,15 @@ pub(super) fn files(sources: &CredentialSources) -> Vec<(PathBuf, bool)> {
     files
 }
 
+/// Reads a login file's text; `origin` is shown where it is malformed.
+pub(super) fn parse(text: &str, origin: &str, legacy: bool) -> Result<AuthFile, CredentialError> {
+    AuthFile::parse(text, legacy).map_err(|error| CredentialError::Json {
+        origin: origin.to_owned(),
+        line: error.line(),
+        column: error.column(),
+    })
+}
+
 struct Search<'a> {
     host: &'a str,
     repository: &'a str,
@@ -193,11 +210,7 @@ impl Search<'_> {
     }
 
     fn text(&self, text: &str, origin: &str, legacy: bool) -> Result<Option<Credential>, CredentialError> {
-        let file = AuthFile::parse(text, legacy).map_err(|error| CredentialError::Json {
-            origin: origin.to_owned(),
-            line: error.line(),
-            column: error.column(),
-        })?;
+        let file = parse(text, origin, legacy)?;
         if let Some(helper) = file.host_helper(self.host)
             && let Some(credential) = self.ask(helper)?
         {
