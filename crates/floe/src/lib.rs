@@ -20,6 +20,7 @@ mod commands;
 mod gather;
 mod places;
 mod recorded;
+mod registries;
 mod settings;
 mod workshop;
 

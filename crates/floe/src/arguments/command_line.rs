@@ -6,7 +6,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::GlobalArguments;
-use crate::commands::{build, completions, export, images, load, man, plan, push, remove, run};
+use crate::commands::{
+    build, completions, delete, export, images, load, login, logout, man, plan, push, remove, run, tag, tags,
+};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -47,6 +49,11 @@ pub(crate) enum Command {
     Export(export::Arguments),
     Images(images::Arguments),
     Remove(remove::Arguments),
+    Login(login::Arguments),
+    Logout(logout::Arguments),
+    Tags(tags::Arguments),
+    Tag(tag::Arguments),
+    Delete(delete::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -87,6 +94,11 @@ impl CommandLine {
             Command::Export(arguments) => export::run(&arguments, terminal),
             Command::Images(arguments) => images::run(&arguments, terminal),
             Command::Remove(arguments) => remove::run(&arguments, terminal),
+            Command::Login(arguments) => login::run(&arguments, terminal),
+            Command::Logout(arguments) => logout::run(&arguments, terminal),
+            Command::Tags(arguments) => tags::run(&arguments, terminal),
+            Command::Tag(arguments) => tag::run(&arguments, terminal),
+            Command::Delete(arguments) => delete::run(&arguments, terminal),
             Command::Completions(arguments) => completions::run(&arguments, terminal),
             Command::Man(arguments) => man::run(&arguments, terminal),
         }

@@ -6,11 +6,13 @@
 mod command_line;
 mod global;
 mod image_flags;
+mod registry;
 mod selection;
 
 pub(crate) use command_line::{CommandLine, Early};
 pub(crate) use global::{ColorWhen, GlobalArguments, ProgressWhen};
 pub(crate) use image_flags::ImageFlags;
+pub(crate) use registry::RegistryArguments;
 pub(crate) use selection::{Selection, SelectionFlags};
 
 #[cfg(test)]

@@ -10,5 +10,12 @@ pub(crate) mod push;
 pub(crate) mod remove;
 pub(crate) mod run;
 
+pub(crate) mod login;
+pub(crate) mod logout;
+
+pub(crate) mod delete;
+pub(crate) mod tag;
+pub(crate) mod tags;
+
 pub(crate) mod completions;
 pub(crate) mod man;

@@ -4,6 +4,7 @@
 //! that is said on the way: progress, notes, warnings, failures. With `--json` both are JSON lines.
 
 mod output;
+mod prompt;
 mod quantity;
 mod table;
 

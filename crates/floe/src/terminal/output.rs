@@ -186,7 +186,7 @@ impl Terminal {
         })
     }
 
-    fn write_stderr(&self, text: &str) {
+    pub(super) fn write_stderr(&self, text: &str) {
         let painted: String = text.split_inclusive('\n').map(painted).collect();
         self.bars.suspend(|| {
             let mut stderr = AutoStream::new(io::stderr(), self.color);

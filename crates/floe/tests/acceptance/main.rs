@@ -10,6 +10,7 @@ mod forms;
 mod identity;
 mod layout;
 mod program;
+mod registries;
 mod reproducible;
 mod root;
 mod shared_images;

@@ -2,8 +2,23 @@
 
 use crate::program::transcript;
 
-const COMMANDS: [&str; 10] =
-    ["build", "plan", "run", "load", "push", "export", "images", "remove", "completions", "man"];
+const COMMANDS: [&str; 15] = [
+    "build",
+    "plan",
+    "run",
+    "load",
+    "push",
+    "export",
+    "images",
+    "remove",
+    "login",
+    "logout",
+    "tags",
+    "tag",
+    "delete",
+    "completions",
+    "man",
+];
 
 #[test]
 fn help_teaches_by_example() {
