@@ -113,6 +113,16 @@ impl DestinationName {
         }
     }
 
+    /// Whether the place takes a whole index; else only one image of it can go there.
+    #[must_use]
+    pub fn takes_index(&self) -> bool {
+        match self {
+            Self::OciLayout { .. } | Self::Registry(_) => true,
+            Self::Archive { format, .. } | Self::StandardOutput(format) => *format == ArchiveFormat::Oci,
+            Self::Engine { engine, .. } => *engine == EngineKind::Containerd,
+        }
+    }
+
     /// Opens the destination; `None` for a registry, which needs a client.
     ///
     /// `spool` is a directory for blobs of destinations that have no directory of their own: standard output and engines.
@@ -197,18 +207,14 @@ fn parse_archive(
 
 impl fmt::Display for DestinationName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = |format: &ArchiveFormat| match format {
-            ArchiveFormat::Oci => "oci-archive",
-            ArchiveFormat::Hybrid => "docker-archive",
-        };
         match self {
             Self::OciLayout { directory, tag: None } => write!(formatter, "oci:{}", directory.display()),
             Self::OciLayout { directory, tag: Some(tag) } => {
                 write!(formatter, "oci:{}:{tag}", directory.display())
             }
-            Self::Archive { file, format } => write!(formatter, "{}:{}", word(format), file.display()),
+            Self::Archive { file, format } => write!(formatter, "{}:{}", format.word(), file.display()),
             Self::StandardOutput(ArchiveFormat::Hybrid) => formatter.write_str("-"),
-            Self::StandardOutput(format) => write!(formatter, "{}:-", word(format)),
+            Self::StandardOutput(format) => write!(formatter, "{}:-", format.word()),
             Self::Engine { engine, name: None } => write!(formatter, "{engine}:"),
             Self::Engine { engine, name: Some(name) } => write!(formatter, "{engine}:{name}"),
             Self::Registry(reference) => write!(formatter, "docker://{reference}"),

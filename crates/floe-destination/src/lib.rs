@@ -1,8 +1,8 @@
 //! Where images go and where they come from: layouts, archives, engines, registries.
 //!
 //! The user writes a [`DestinationName`]; it becomes a [`Destination`], whose sink takes blobs while they are
-//! packed and which then makes the image appear, whole. What can be read is a [`floe_image::BlobSource`], from which
-//! [`Documents`] are read. Nothing here knows Nix.
+//! packed and which then makes the image appear, whole. What can be read is written as a [`SourceName`] and becomes an
+//! [`ImageSource`], from which [`Manifests`] and [`Documents`] are read. Nothing here knows Nix.
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,8 @@ mod manifests;
 mod oci_layout;
 mod record;
 pub mod registry;
+mod source;
+mod source_name;
 mod staging;
 mod verify;
 
@@ -32,3 +34,5 @@ pub use image_name::{ImageName, ParseImageNameError};
 pub use manifests::{ManifestDocument, Manifests, ParsedManifest, Selection};
 pub use oci_layout::{OciLayout, OciLayoutDestination, OpenLayoutError, ResolveError};
 pub use record::{Record, RecordError};
+pub use source::{ImageSource, OpenSourceError};
+pub use source_name::{ParseSourceError, SourceName};

@@ -25,6 +25,16 @@ pub enum ArchiveFormat {
     Hybrid,
 }
 
+impl ArchiveFormat {
+    /// The word that sources and destinations of this format begin with.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Oci => "oci-archive",
+            Self::Hybrid => "docker-archive",
+        }
+    }
+}
+
 /// What the image is called in an archive.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ArchiveNames {

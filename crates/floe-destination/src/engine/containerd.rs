@@ -8,6 +8,9 @@ use super::{EngineError, EngineKind, RunRequest};
 /// Loads an archive from standard input.
 pub(super) const LOAD: &[&str] = &["images", "import", "-"];
 
+/// Saves an image: with all its platforms, which fails when one was not pulled, else with this machine's.
+pub(super) const SAVE: &[&[&str]] = &[&["images", "export", "--all-platforms"], &["images", "export"]];
+
 /// What `ctr run` leaves to a container, and what `ALL` therefore stands for, since `ctr` does not know that word.
 /// Source: containerd 1.6, `oci/spec.go`, `defaultUnixCaps`.
 const DEFAULT_CAPABILITIES: [&str; 14] = [

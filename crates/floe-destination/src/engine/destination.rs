@@ -3,14 +3,13 @@
 //! Nothing is written to a disk here when all digests are known beforehand; other blobs are spooled first. The engine
 //! itself makes the image appear at once: podman and docker read the whole archive before they name the image.
 
-use std::collections::VecDeque;
-use std::io::{self, BufWriter, Read};
+use std::io::BufWriter;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread::{self, JoinHandle};
 
 use floe_image::{BlobSink, BlobSource};
 
+use super::complaint::keep_tail;
 use super::probe::cannot_start;
 use super::{EngineError, EngineKind, containerd, docker, podman};
 use crate::archive::{ArchiveContents, ArchiveFormat, ArchiveNames, ArchiveWriter, WriteFailure};
@@ -20,9 +19,6 @@ use crate::{ImageName, Manifests, ParsedManifest};
 
 /// Bytes that are gathered before a write into the pipe.
 const WRITE_BUFFER: usize = 256 * 1024;
-
-/// How much of an engine's complaint is kept: progress lines come first, the reason last.
-const TAIL: usize = 4096;
 
 /// Takes an image into an engine; containerd takes an index too.
 #[derive(Debug)]
@@ -136,24 +132,4 @@ fn load(engine: EngineKind, archive: &ArchiveWriter<'_>) -> Result<u64, DeliverE
 
 fn stop(child: &mut Child, command: &str) -> Result<(), EngineError> {
     child.kill().map_err(|source| EngineError::Io { action: format!("stop {command}"), source })
-}
-
-/// Reads a stream to its end in a thread, so that its writer never waits, and keeps the last lines.
-fn keep_tail(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
-    thread::spawn(move || {
-        let mut tail = VecDeque::new();
-        let mut buffer = [0; 4096];
-        loop {
-            match stream.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => tail.extend(&buffer[..read]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What was read until then is all that there is to show.
-                Err(_) => break,
-            }
-            let surplus = tail.len().saturating_sub(TAIL);
-            tail.drain(..surplus);
-        }
-        String::from_utf8_lossy(tail.make_contiguous()).trim().to_owned()
-    })
 }

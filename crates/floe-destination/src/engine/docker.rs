@@ -5,6 +5,9 @@ use super::RunRequest;
 /// Loads an archive from standard input.
 pub(super) const LOAD: &[&str] = &["load", "--quiet"];
 
+/// Saves an image.
+pub(super) const SAVE: &[&[&str]] = &[&["save"]];
+
 /// The arguments of `docker run`, which podman understands too.
 ///
 /// The image is never pulled: floe has loaded it, and a name that is not here may be a stranger's at a registry.

@@ -6,8 +6,10 @@
 mod kind;
 mod probe;
 
+mod complaint;
 mod destination;
 mod run;
+mod source;
 
 mod containerd;
 mod docker;
@@ -17,3 +19,5 @@ pub use destination::EngineDestination;
 pub use kind::{EngineError, EngineKind};
 pub use probe::{detect, reads_zstd};
 pub use run::{RunRequest, Volume, run, run_arguments};
+
+pub(crate) use source::save;

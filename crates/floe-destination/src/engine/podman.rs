@@ -6,6 +6,9 @@ use super::docker;
 /// Loads an archive from standard input; its progress would stand before the reason of a failure.
 pub(super) const LOAD: &[&str] = &["load", "--quiet"];
 
+/// Saves an image with its config as it is; in docker's format podman would write another one.
+pub(super) const SAVE: &[&[&str]] = &[&["save", "--quiet", "--format=oci-archive", "--uncompressed"]];
+
 /// The arguments of `podman run`; as docker's, but for the temporary file systems that podman adds by itself.
 pub(super) fn run_arguments(request: &RunRequest) -> Vec<String> {
     let mut arguments = docker::run_arguments(request);

@@ -27,7 +27,7 @@ pub(super) const LAYOUT_VERSION: &str = "1.0.0";
 pub(crate) const REFERENCE_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// The annotation that holds the full name under which containerd imports an entry.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
+pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// Up to so many blobs are flushed alone: a repeated build brings a manifest, a config and a layer or two, and should not
 /// wait for what other programs have written to the file system.

@@ -10,4 +10,4 @@ pub use destination::OciLayoutDestination;
 pub use source::{OciLayout, OpenLayoutError, ResolveError};
 
 pub(crate) use destination::{REFERENCE_NAME, index_entry, layout_bytes};
-pub(crate) use source::resolve;
+pub(crate) use source::{full_name, resolve};

@@ -8,7 +8,8 @@ use floe_image::oci::{Descriptor, Digest, Index};
 use floe_image::{BlobError, BlobSource};
 use serde::Deserialize;
 
-use super::destination::{LAYOUT_VERSION, REFERENCE_NAME};
+use super::destination::{CONTAINERD_NAME, LAYOUT_VERSION, REFERENCE_NAME};
+use crate::ImageName;
 use crate::documents::MAX_DOCUMENT;
 use crate::verify;
 
@@ -57,7 +58,7 @@ pub enum ResolveError {
     Unknown {
         /// What was asked for.
         wanted: String,
-        /// The tags that are there.
+        /// The tags, names or digests that are there.
         available: Vec<String>,
     },
     /// Nothing was asked for, and there are several.
@@ -69,7 +70,7 @@ pub enum ResolveError {
 }
 
 fn listing(available: &[String]) -> String {
-    if available.is_empty() { "are no tags".to_owned() } else { format!("are {}", available.join(", ")) }
+    if available.is_empty() { "are none".to_owned() } else { format!("are {}", available.join(", ")) }
 }
 
 impl OciLayout {
@@ -115,10 +116,9 @@ impl BlobSource for OciLayout {
     }
 }
 
-/// Finds the entry of an index by tag or digest, or the only one.
+/// Finds the entry of an index by tag, full name or digest, or the only one.
 pub(crate) fn resolve(index: &Index, wanted: Option<&str>) -> Result<Descriptor, ResolveError> {
-    let tag = |entry: &Descriptor| entry.annotations.get(REFERENCE_NAME).cloned();
-    let available = || index.manifests.iter().filter_map(tag).collect::<Vec<_>>();
+    let available = || index.manifests.iter().map(listed_as).collect::<Vec<_>>();
     let Some(wanted) = wanted else {
         return match index.manifests.as_slice() {
             [] => Err(ResolveError::Empty),
@@ -127,11 +127,31 @@ pub(crate) fn resolve(index: &Index, wanted: Option<&str>) -> Result<Descriptor,
             _ => Err(ResolveError::Ambiguous(available())),
         };
     };
+    let tag = |entry: &&Descriptor| entry.annotations.get(REFERENCE_NAME).is_some_and(|tag| tag == wanted);
     let digest: Option<Digest> = wanted.parse().ok();
-    let is_wanted =
-        |entry: &&Descriptor| tag(entry).as_deref() == Some(wanted) || Some(entry.digest) == digest;
-    let found = index.manifests.iter().find(is_wanted).cloned();
-    found.ok_or_else(|| ResolveError::Unknown { wanted: wanted.to_owned(), available: available() })
+    let name: Option<ImageName> = wanted.parse().ok();
+    let is_meant = |entry: &&Descriptor| {
+        Some(entry.digest) == digest
+            || name.as_ref().is_some_and(|name| {
+                full_name(entry).is_some_and(|entry| entry.reference() == name.reference())
+            })
+    };
+    let found = index.manifests.iter().find(tag).or_else(|| index.manifests.iter().find(is_meant));
+    found.cloned().ok_or_else(|| ResolveError::Unknown { wanted: wanted.to_owned(), available: available() })
+}
+
+/// How an entry can be asked for.
+fn listed_as(entry: &Descriptor) -> String {
+    let tag = entry.annotations.get(REFERENCE_NAME).cloned();
+    tag.or_else(|| Some(full_name(entry)?.to_string())).unwrap_or_else(|| entry.digest.to_string())
+}
+
+/// The name of an entry's image: the annotation that containerd and podman read, or a whole name in place of a tag, as
+/// docker's archives have it.
+pub(crate) fn full_name(entry: &Descriptor) -> Option<ImageName> {
+    let whole = |name: &&String| name.contains([':', '/']);
+    let annotation = entry.annotations.get(CONTAINERD_NAME);
+    annotation.or_else(|| entry.annotations.get(REFERENCE_NAME).filter(whole))?.parse().ok()
 }
 
 /// Says what is wrong with the bytes of `oci-layout`.
@@ -184,5 +204,15 @@ mod tests {
         let message = |wanted| resolve(&index, wanted).expect_err("nothing to choose").to_string();
         assert_eq!(message(Some("3")), "no image is called '3'; there are 1, 2");
         assert_eq!(message(None), "several images are there and none was named; there are 1, 2");
+
+        let mut named = Descriptor::of(MediaType::Manifest, b"named");
+        named.annotations.insert(CONTAINERD_NAME.to_owned(), "docker.io/library/app:1.0".to_owned());
+        let unnamed = Descriptor::of(MediaType::Manifest, b"unnamed");
+        let index = Index::new(vec![named.clone(), unnamed.clone()]);
+        for name in ["app:1.0", "docker.io/library/app:1.0"] {
+            assert_eq!(resolve(&index, Some(name)).expect("its name"), named);
+        }
+        let message = resolve(&index, None).expect_err("nothing to choose").to_string();
+        assert!(message.ends_with(&format!("there are docker.io/library/app:1.0, {}", unnamed.digest)));
     }
 }

@@ -17,6 +17,7 @@ mod pull;
 mod push;
 mod push_sink;
 mod referrers;
+mod source;
 mod tags;
 mod upload_feed;
 
@@ -48,5 +49,6 @@ pub use referrers::{ReferrersError, referrers_tag};
 pub use registries_conf::RegistriesConfError;
 pub use response::ExchangeError;
 pub use retry::RetryPolicy;
+pub use source::RegistrySource;
 pub use tags::TagsError;
 pub use tls::TlsError;

@@ -9,3 +9,4 @@ mod image;
 mod indexes;
 mod layouts;
 mod roles;
+mod sources;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use floe_destination::engine::{self, RunRequest};
-use floe_destination::{DestinationName, EngineKind};
+use floe_destination::{DestinationName, Documents, EngineKind, Manifests, Selection, SourceName};
+use floe_image::oci::Platform;
 
 use crate::image::{Compression, Image};
 
@@ -29,6 +30,8 @@ pub(crate) enum Role {
     DeliverIndex,
     /// Writes a blob into the sink, says `written`, and waits to be killed.
     Stop,
+    /// Opens the destination's text as a source, reads all of it, and says what it found.
+    Read,
     /// Runs the image and writes what the container writes.
     Run,
     /// Says which engine is here, and whether it reads zstd.
@@ -108,6 +111,10 @@ fn plays_its_role() {
             say("written");
             io::stdin().read_to_end(&mut Vec::new()).expect("standard input");
         }
+        "Read" => match read(&destination) {
+            Ok(text) => say(&text),
+            Err(error) => say(&format!("failed {}", describe(error.as_ref()))),
+        },
         "Run" => {
             let engine = EngineKind::ALL.into_iter().find(|engine| engine.name() == destination);
             let request = RunRequest {
@@ -141,4 +148,18 @@ fn plays_its_role() {
         }
         other => panic!("there is no role {other}"),
     }
+}
+
+/// Reads every byte of a source; returns its digests.
+fn read(text: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let name: SourceName = text.parse()?;
+    let source = name.open(&env::temp_dir())?.expect("it is no registry");
+    let manifests = Manifests::read(source.as_ref(), source.root(), &Selection::All)?;
+    for blob in manifests.blobs()? {
+        source.copy_to(&blob, &mut io::sink())?;
+    }
+    let image = Documents::read(source.as_ref(), source.root(), &Platform::new("linux", "amd64"))?;
+    let called = source.name().map(ToString::to_string).unwrap_or_default();
+    let (root, config) = (source.root().digest, image.manifest.config.digest);
+    Ok(format!("read root {root}, config {config}, layers {}, {called}", image.manifest.layers.len()))
 }
