@@ -8,6 +8,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use floe_image::image::PreviousImages;
 use floe_image::oci::{Descriptor, Digest};
 use floe_image::{BlobError, BlobSink, BlobSource};
 
@@ -19,6 +20,15 @@ pub trait Destination: Send + Sync {
     ///
     /// A sink that [asks later](BlobSink::asks_later) asks [`finish`](Self::finish)'s `blobs`.
     fn sink(&self) -> &dyn BlobSink;
+
+    /// What the images say of their layers that the place has under the name already. Nothing where it cannot tell.
+    ///
+    /// # Errors
+    ///
+    /// When the place cannot be asked.
+    fn previous(&self) -> Result<PreviousImages, DeliverError> {
+        Ok(PreviousImages::default())
+    }
 
     /// Makes the image appear, whole, under `name`, or leaves nothing.
     ///

@@ -22,6 +22,7 @@ mod places;
 mod recorded;
 mod registries;
 mod settings;
+mod watch;
 mod workshop;
 
 mod failure;

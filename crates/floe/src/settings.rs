@@ -5,9 +5,9 @@
 
 use std::num::NonZeroUsize;
 
-use floe_image::image::{Settings, User};
-use floe_image::layer::Memo;
-use floe_image::oci::{DigestHasher, Platform};
+use floe_image::image::{FACT_ANNOTATION_PREFIX, Settings, User};
+use floe_image::layer::{Knowledge, Memo};
+use floe_image::oci::{Digest, DigestHasher, Platform};
 use floe_image::plan::Policy;
 use floe_store::system_of;
 use jiff::Timestamp;
@@ -27,10 +27,24 @@ const SYSTEM_FACT: &str = "system";
 /// The variable by which builds agree on a time (reproducible-builds.org, "SOURCE_DATE_EPOCH").
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
-/// Fills in what was not said.
-pub(crate) fn settings(options: &ImageOptions, gathered: &Gathered, memo: &Memo) -> Outcome<Settings> {
+/// Fills in what was not said. What others say of the closure is believed where the memo does not know it.
+pub(crate) fn settings(
+    options: &ImageOptions,
+    gathered: &Gathered,
+    memo: &Memo,
+    hearsay: &dyn Knowledge,
+) -> Outcome<Settings> {
+    let mut annotations = options.annotations.clone();
+    let platform = options.platform.clone().or_else(|| {
+        let fact = system(gathered, memo, hearsay)?;
+        let platform = Platform::from_system(&fact.system)?;
+        // The next machine need not find it out again.
+        let name = format!("{FACT_ANNOTATION_PREFIX}{SYSTEM_FACT}");
+        annotations.insert(name, format!("{} {}", fact.key, fact.system));
+        Some(platform)
+    });
     Ok(Settings {
-        platform: platform(options, gathered, memo),
+        platform: platform.unwrap_or_else(own_platform),
         created: created(options.created, gathered.last_modified)?,
         user: options.user.map_or_else(User::default, |owner| User { owner }),
         entrypoint: options.entrypoint.clone(),
@@ -40,7 +54,7 @@ pub(crate) fn settings(options: &ImageOptions, gathered: &Gathered, memo: &Memo)
         ports: options.ports.iter().flatten().map(ToString::to_string).collect(),
         volumes: options.volumes.iter().flatten().cloned().collect(),
         labels: options.labels.clone(),
-        annotations: options.annotations.clone(),
+        annotations,
         stop_signal: options.stop_signal.clone(),
         healthcheck: options.healthcheck.clone(),
         required_env: options.required_env.iter().flatten().cloned().collect(),
@@ -58,31 +72,35 @@ pub(crate) fn policy(options: &ImageOptions) -> Policy {
     Policy { strategy: options.layering.unwrap_or_default(), max_layers: for_store }
 }
 
-/// The platform asked for, else that of the store paths, else this machine's.
-fn platform(options: &ImageOptions, gathered: &Gathered, memo: &Memo) -> Platform {
-    options
-        .platform
-        .clone()
-        .or_else(|| Platform::from_system(&system(gathered, memo)?))
-        .or_else(|| Platform::from_system(&format!("{}-linux", std::env::consts::ARCH)))
+/// This machine's platform: for what runs anywhere.
+fn own_platform() -> Platform {
+    Platform::from_system(&format!("{}-linux", std::env::consts::ARCH))
         .unwrap_or_else(|| Platform::new("linux", "amd64"))
+}
+
+/// A closure's system, and the digest of all that it follows from.
+struct SystemFact {
+    key: Digest,
+    system: String,
 }
 
 /// The system that the closure's programs are for. Finding out reads a few files of the store, so the
 /// answer is remembered by the closure's NAR hashes.
-fn system(gathered: &Gathered, memo: &Memo) -> Option<String> {
+fn system(gathered: &Gathered, memo: &Memo, hearsay: &dyn Knowledge) -> Option<SystemFact> {
     let mut hasher = DigestHasher::default();
     for info in gathered.closure.paths() {
         hasher.update(info.path.as_str().as_bytes());
         hasher.update(info.nar_hash.as_bytes());
     }
     let key = hasher.finish();
-    memo.fact(SYSTEM_FACT, key).or_else(|| {
+    let known = memo.fact(SYSTEM_FACT, key).or_else(|| hearsay.fact(SYSTEM_FACT, key));
+    let found = known.or_else(|| {
         let system = system_of(&gathered.closure, &gathered.trees)?.to_string();
         // A fact that is not remembered is found out again.
         memo.remember_fact(SYSTEM_FACT, key, &system).ok();
         Some(system)
-    })
+    });
+    found.map(|system| SystemFact { key, system })
 }
 
 /// When the image counts as made: as asked, else `SOURCE_DATE_EPOCH`, else the flake's last change,

@@ -1,5 +1,5 @@
 //! The workshop: what every command that makes or moves image bytes works with. It opens the memo and
-//! the blob cache, and connects the libraries' observers to the terminal.
+//! the blob cache.
 
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
@@ -10,14 +10,15 @@ use floe_destination::{
     BlobCache, DeliverError, Delivered, Destination, DestinationName, Documents, FanOut, ImageName,
 };
 use floe_image::BlobSink;
-use floe_image::image::{self, Draft, DraftLayer, Image, Observer, RecipeBlobs};
-use floe_image::layer::{Compression, Layer, Memo, PackError, PackProgress, Packer};
+use floe_image::image::{self, Draft, Image, PreviousImages, RecipeBlobs};
+use floe_image::layer::{Compression, Knowledge, Layer, Memo, MemoKey, PackError, Packer};
+use floe_image::oci::Digest;
 use floe_store::TreeSource;
 
 use crate::failure::{Failure, Kind, Outcome, io_kind};
 use crate::places::Places;
-use crate::progress::{LayerDone, Progress};
 use crate::terminal::Terminal;
+use crate::watch::Watch;
 
 /// Bytes that the cache keeps at most: a few large images.
 const CACHE_SIZE: u64 = 8_000_000_000;
@@ -40,6 +41,30 @@ pub(crate) struct Workshop<'a> {
     pub(crate) remembers: bool,
 }
 
+/// What others say of an image's layers: the images that its destinations have already.
+pub(crate) struct Hearsay(Vec<PreviousImages>);
+
+impl Hearsay {
+    /// Nobody's word.
+    pub(crate) const NONE: Self = Self(Vec::new());
+
+    /// Asks each destination.
+    pub(crate) fn of(destinations: &[Box<dyn Destination>]) -> Outcome<Self> {
+        let previous = destinations.iter().map(|place| place.previous().map_err(explain_delivery));
+        previous.collect::<Outcome<_>>().map(Self)
+    }
+}
+
+impl Knowledge for Hearsay {
+    fn layer(&self, key: &MemoKey) -> Option<Layer> {
+        self.0.iter().find_map(|images| images.layer(key))
+    }
+
+    fn fact(&self, kind: &str, key: Digest) -> Option<String> {
+        self.0.iter().find_map(|images| images.fact(kind, key))
+    }
+}
+
 impl Workshop<'_> {
     /// The blob cache.
     pub(crate) fn cache(&self) -> Outcome<BlobCache> {
@@ -56,14 +81,18 @@ impl Workshop<'_> {
         &self,
         draft: Draft,
         compression: Compression,
+        hearsay: &Hearsay,
         sink: &dyn BlobSink,
     ) -> Outcome<Image> {
         let progress = self.terminal.progress();
         progress.phase("packing layers");
-        let memo = self.memo();
+        let (memo, cache) = (self.memo(), self.cache()?);
         let workshop = image::Workshop {
             trees: self.trees,
+            recipe: &(),
             memo: self.remembers.then_some(&memo),
+            hearsay,
+            blobs: Some(&cache),
             packer: &self.packer(compression)?,
             threads: self.threads(),
             observer: &Watch(progress),
@@ -105,7 +134,7 @@ impl Workshop<'_> {
     ) -> Outcome<Delivered> {
         let destination = self.open(destination)?;
         let again = (compression != image.compression)
-            .then(|| self.assemble(image.draft(), compression, destination.sink()))
+            .then(|| self.assemble(image.draft(), compression, &Hearsay::NONE, destination.sink()))
             .transpose()?;
         let delivered = self.finish(again.as_ref().unwrap_or(image), name, vec![destination])?;
         delivered.into_iter().next().ok_or_else(|| Failure::failed("nothing was delivered"))
@@ -150,26 +179,6 @@ impl Workshop<'_> {
 /// One sink in place of several: each blob is packed once.
 pub(crate) fn all_sinks(destinations: &[Box<dyn Destination>]) -> FanOut<'_> {
     FanOut::new(destinations.iter().map(|destination| destination.sink()).collect())
-}
-
-/// Shows the libraries' progress on the terminal.
-struct Watch(Progress);
-
-impl PackProgress for Watch {
-    fn bytes_read(&self, bytes: u64) {
-        self.0.advance(bytes);
-    }
-}
-
-impl Observer for Watch {
-    fn planned(&self, layers: usize, nar_size: u64) {
-        self.0.planned(layers, nar_size);
-    }
-
-    fn layer_done(&self, draft: &DraftLayer, _layer: &Layer, packed: bool) {
-        let nar_size = draft.contents.nar_size();
-        self.0.layer_done(LayerDone { name: &draft.reason, nar_size, packed });
-    }
 }
 
 fn explain(error: image::AssembleError) -> Failure {

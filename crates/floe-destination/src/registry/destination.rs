@@ -1,5 +1,6 @@
 //! A registry as a [`Destination`]: layers stream into the repository while they are packed.
 
+use floe_image::image::PreviousImages;
 use floe_image::oci::Reference;
 use floe_image::{BlobSink, BlobSource};
 
@@ -41,6 +42,13 @@ impl RegistryDestination {
 impl Destination for RegistryDestination {
     fn sink(&self) -> &dyn BlobSink {
         &self.session
+    }
+
+    fn previous(&self) -> Result<PreviousImages, DeliverError> {
+        self.session.previous_images().map_err(|source| DeliverError::Other {
+            action: format!("read what '{}' names", self.reference),
+            source: Box::new(source),
+        })
     }
 
     fn finish(

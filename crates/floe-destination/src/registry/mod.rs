@@ -13,6 +13,7 @@ mod blob_upload;
 mod destination;
 mod manifest;
 mod parallel;
+mod previous_images;
 mod pull;
 mod push;
 mod push_sink;

@@ -6,12 +6,14 @@
 
 mod assemble;
 mod compose;
+mod previous;
 mod recipe;
 mod settings;
 mod users;
 
-pub use assemble::{AssembleError, Observer, Workshop, assemble};
+pub use assemble::{AssembleError, LayerObserver, Observer, Workshop, assemble};
 pub use compose::{ComposeError, Draft, DraftLayer, compose};
+pub use previous::PreviousImages;
 pub use recipe::{Image, ImageLayer, RecipeBlobs};
 pub use settings::{Settings, User};
 
@@ -21,6 +23,10 @@ pub const REQUIRED_ENV_LABEL: &str = "dev.floe.required-env";
 /// The annotation of a layer's descriptor that names its memo key, so that a machine without a memo
 /// can learn the layer's digests from a manifest.
 pub const MEMO_KEY_ANNOTATION: &str = "dev.floe.memo-key";
+
+/// What the name of a manifest's annotation begins with that holds a fact: its kind follows, and the value is the fact's
+/// key, a space, and what was found out.
+pub const FACT_ANNOTATION_PREFIX: &str = "dev.floe.fact.";
 
 /// The annotation of a layer's descriptor that lists its store paths by base name, separated by spaces.
 pub const STORE_PATHS_ANNOTATION: &str = "dev.floe.store-paths";

@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Compression, Layer, LayerContents};
+use super::{Compression, Knowledge, Layer, LayerContents};
 use crate::oci::{Digest, DigestHasher, canonical_json};
 
 /// Counts the changes of the tar's form: a layer remembered under another number is packed again.
@@ -50,12 +50,18 @@ impl MemoKey {
     pub fn digest(&self) -> Digest {
         self.0
     }
+
+    /// A key that was written down as a digest.
+    #[must_use]
+    pub fn from_digest(digest: Digest) -> Self {
+        Self(digest)
+    }
 }
 
 /// A directory of remembered facts.
 ///
 /// ```
-/// use floe_image::layer::Memo;
+/// use floe_image::layer::{Knowledge as _, Memo};
 /// use floe_image::oci::Digest;
 ///
 /// # fn main() -> std::io::Result<()> {
@@ -80,24 +86,12 @@ impl Memo {
         Self { directory: directory.into() }
     }
 
-    /// The layer that was packed for this key.
-    #[must_use]
-    pub fn layer(&self, key: &MemoKey) -> Option<Layer> {
-        self.read("layer", key.0)
-    }
-
     /// Remembers a packed layer, in place of what was remembered before.
     ///
     /// # Errors
     /// When the entry cannot be written; the memo is then as it was.
     pub fn remember(&self, key: &MemoKey, layer: &Layer) -> io::Result<()> {
         self.write("layer", key.0, layer)
-    }
-
-    /// A small fact that follows from what `key` names; `kind` says which, in a few lower-case letters.
-    #[must_use]
-    pub fn fact(&self, kind: &str, key: Digest) -> Option<String> {
-        self.read(&format!("fact-{kind}"), key)
     }
 
     /// Remembers a fact, in place of what was remembered before.
@@ -140,6 +134,16 @@ impl Memo {
         file.write_all(&encode(kind, key, &value))?;
         file.persist(&place)?;
         Ok(())
+    }
+}
+
+impl Knowledge for Memo {
+    fn layer(&self, key: &MemoKey) -> Option<Layer> {
+        self.read("layer", key.0)
+    }
+
+    fn fact(&self, kind: &str, key: Digest) -> Option<String> {
+        self.read(&format!("fact-{kind}"), key)
     }
 }
 

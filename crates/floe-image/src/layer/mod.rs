@@ -7,6 +7,7 @@ mod compression;
 mod contents;
 mod digest_writer;
 mod entries;
+mod knowledge;
 mod memo;
 mod pack;
 mod pipeline;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use compression::{Compression, UnsupportedLevelError};
 pub use contents::{LayerContents, Owner, StoreEntry};
+pub use knowledge::Knowledge;
 pub use memo::{Memo, MemoKey};
 pub use pack::{PackError, PackProgress, Packer};
 
@@ -35,6 +37,4 @@ pub struct Layer {
     pub descriptor: Descriptor,
     /// The SHA-256 of the tar.
     pub diff_id: DiffId,
-    /// The bytes of the tar.
-    pub tar_size: u64,
 }

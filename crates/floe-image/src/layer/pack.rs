@@ -146,7 +146,7 @@ impl Packer {
             write_tar(contents, trees, progress, &mut stream)?;
             Ok(stream.finish()?)
         };
-        let (tar_hash, tar_size) = match self.useful_threads(contents) {
+        let tar_hash = match self.useful_threads(contents) {
             Some(threads) => run_threaded(&self.spare, threads, produce, &mut out)?,
             None => run_inline(&self.spare, produce, &mut out)?,
         }?;
@@ -155,7 +155,6 @@ impl Packer {
         Ok(Layer {
             descriptor: Descriptor::new(compression.media_type(), digest.unwrap_or(tar_digest), size),
             diff_id: DiffId::new(tar_digest),
-            tar_size,
         })
     }
 

@@ -31,11 +31,6 @@ impl Default for Sha256 {
 }
 
 impl Sha256 {
-    /// The bytes added so far.
-    pub(super) fn size(&self) -> u64 {
-        self.size
-    }
-
     /// The SHA-256 of the bytes added; the stream starts anew.
     pub(super) fn take(&mut self) -> [u8; 32] {
         let mut hash = std::mem::take(self);
@@ -115,7 +110,6 @@ mod tests {
                         (&mut second, parts.1.unwrap_or_default()),
                     );
                 }
-                assert_eq!(first.size(), first_size as u64);
                 assert_eq!(first.take()[..], sha2::Sha256::digest(&data[..first_size])[..]);
                 assert_eq!(second.take()[..], sha2::Sha256::digest(&data[..second_size])[..]);
             }

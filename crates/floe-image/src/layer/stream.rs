@@ -151,12 +151,11 @@ impl<'a> Stream<'a> {
         self.nar.take()
     }
 
-    /// Hands the last block on; returns the tar's SHA-256 and its size.
-    pub(super) fn finish(mut self) -> Result<([u8; 32], u64), Stopped> {
+    /// Hands the last block on; returns the tar's SHA-256.
+    pub(super) fn finish(mut self) -> Result<[u8; 32], Stopped> {
         self.hash_pending();
         self.next.take_last(self.block)?;
-        let size = self.tar.size();
-        Ok((self.tar.take(), size))
+        Ok(self.tar.take())
     }
 
     /// Hands the block on when it is full.

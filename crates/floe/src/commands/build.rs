@@ -17,7 +17,7 @@ use crate::places::Places;
 use crate::recorded::{self, IMAGE_NAME_HINT, Recorded};
 use crate::settings::settings;
 use crate::terminal::{self, Terminal, duration};
-use crate::workshop::{Workshop, all_sinks};
+use crate::workshop::{Hearsay, Workshop, all_sinks};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,9 +48,16 @@ pub(crate) struct Arguments {
     /// Use so many threads [default: one for each processor]
     #[arg(long, value_name = "NUMBER", help_heading = "Work")]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// Pack every layer anew, and remember none
+    /// Pack every layer anew, believe nobody's word of one, and remember none
     #[arg(long, help_heading = "Work")]
     pub(crate) no_memo: bool,
+    /// Believe what the image that a registry's tag names says of its layers, so that what did not change is neither
+    /// read nor packed
+    #[arg(
+        long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1,
+        require_equals = true, help_heading = "Work"
+    )]
+    pub(crate) trust_previous: bool,
 }
 
 /// Builds the image.
@@ -70,7 +77,10 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
         threads: arguments.threads,
         remembers: !arguments.no_memo,
     };
-    let settings = settings(&options, &gathered, &workshop.memo())?;
+    let opened = destinations.iter().map(|name| workshop.open(name)).collect::<Outcome<Vec<_>>>()?;
+    let believes = arguments.trust_previous && !arguments.no_memo;
+    let hearsay = if believes { Hearsay::of(&opened)? } else { Hearsay::NONE };
+    let settings = settings(&options, &gathered, &workshop.memo(), &hearsay)?;
     let draft = compose(&gathered.closure, &settings, &gathered.trees)?;
     let compression = match options.compression {
         Some(compression) => compression,
@@ -79,15 +89,14 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
 
     if destinations.is_empty() {
         let cache = workshop.cache()?;
-        let image = workshop.assemble(draft, compression, &cache)?;
+        let image = workshop.assemble(draft, compression, &hearsay, &cache)?;
         let roots = gathered.closure.roots().to_vec();
         let recorded = Recorded::new(image, roots, gathered.added, &store);
         recorded::put(&places, &name, &recorded, terminal)?;
         cache.evict()?;
         return report(terminal, &name, &recorded.image, &[], &[], started);
     }
-    let opened = destinations.iter().map(|name| workshop.open(name)).collect::<Outcome<Vec<_>>>()?;
-    let image = workshop.assemble(draft, compression, &all_sinks(&opened))?;
+    let image = workshop.assemble(draft, compression, &hearsay, &all_sinks(&opened))?;
     let delivered = workshop.finish(&image, &name, opened)?;
     report(terminal, &name, &image, &destinations, &delivered, started)
 }

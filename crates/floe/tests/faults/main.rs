@@ -6,6 +6,7 @@
 mod house;
 
 mod disk;
+mod fresh_machine;
 mod input;
 mod killed;
 mod strace;

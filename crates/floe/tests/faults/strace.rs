@@ -9,17 +9,17 @@ use floe_testkit::machine::{nix_command, run_for_output};
 use crate::house::{House, NODE_SERVER, plain_directory, text};
 
 /// What a build opened, and how often.
-struct Opened(BTreeMap<PathBuf, usize>);
+pub(crate) struct Opened(BTreeMap<PathBuf, usize>);
 
 impl Opened {
     /// Paths below a directory that are files or symlinks' targets, but no directories.
-    fn files_below<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = (&'a Path, usize)> {
+    pub(crate) fn files_below<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = (&'a Path, usize)> {
         let below = self.0.iter().filter(move |(path, _)| path.starts_with(directory) && !path.is_dir());
         below.map(|(path, times)| (path.as_path(), *times))
     }
 
     /// The store paths of which anything was opened, directories included.
-    fn store_paths(&self) -> Vec<&Path> {
+    pub(crate) fn store_paths(&self) -> Vec<&Path> {
         let mut paths: Vec<&Path> = self
             .0
             .keys()
@@ -34,7 +34,7 @@ impl Opened {
     }
 
     /// The same without derivations: the one that made a changed root says which system it is for.
-    fn outputs(&self) -> Vec<&Path> {
+    pub(crate) fn outputs(&self) -> Vec<&Path> {
         let mut paths = self.store_paths();
         paths.retain(|path| path.extension().is_none_or(|extension| extension != "drv"));
         paths
@@ -42,7 +42,7 @@ impl Opened {
 }
 
 /// Builds under strace, which writes each descriptor with its path.
-fn trace(house: &House, words: &[&str]) -> Opened {
+pub(crate) fn trace(house: &House, words: &[&str]) -> Opened {
     let trace = house.path("trace");
     let mut strace = house.command("strace");
     strace
@@ -67,6 +67,30 @@ fn trace(house: &House, words: &[&str]) -> Opened {
     Opened(opened)
 }
 
+/// The example Node server with a change to its own code, built by Nix; `result` in the house leads to it.
+pub(crate) fn build_changed_server(house: &House) -> PathBuf {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/node-server");
+    let changed = house.path("changed");
+    fs::create_dir(&changed).expect("a directory");
+    for name in ["flake.nix", "package.nix", "server.js"] {
+        let text = fs::read_to_string(example.join(name)).expect("a file of the example");
+        let text = if name == "server.js" { text + "// changed\n" } else { text };
+        fs::write(changed.join(name), text).expect("a copy");
+    }
+    let flake = floe_testkit::debian::node_closure().unwrap_or_else(|error| panic!("{error:?}")).flake;
+    let mut build = nix_command("nix");
+    build
+        .args(["build", "--json", "--no-write-lock-file", "--out-link"])
+        .arg(house.path("result"))
+        .arg(format!("path:{}", changed.display()))
+        .args(["--override-input", "nixpkgs"])
+        .arg(format!("path:{}", flake.display()));
+    run_for_output(&mut build).unwrap_or_else(|error| panic!("{error:?}"));
+    let server = fs::read_link(house.path("result")).expect("Nix made a link");
+    assert_ne!(server, *NODE_SERVER);
+    server
+}
+
 #[test]
 fn a_repeated_build_opens_no_file_of_the_store() {
     let house = House::new();
@@ -87,26 +111,7 @@ fn a_repeated_build_opens_no_file_of_the_store() {
 #[test]
 fn after_a_change_only_what_changed_is_opened() {
     let house = House::new();
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/node-server");
-    let changed = house.path("changed");
-    fs::create_dir(&changed).expect("a directory");
-    for name in ["flake.nix", "package.nix", "server.js"] {
-        let text = fs::read_to_string(example.join(name)).expect("a file of the example");
-        let text = if name == "server.js" { text + "// changed\n" } else { text };
-        fs::write(changed.join(name), text).expect("a copy");
-    }
-    let flake = floe_testkit::debian::node_closure().unwrap_or_else(|error| panic!("{error:?}")).flake;
-    let mut build = nix_command("nix");
-    build
-        .args(["build", "--json", "--no-write-lock-file", "--out-link"])
-        .arg(house.path("result"))
-        .arg(format!("path:{}", changed.display()))
-        .args(["--override-input", "nixpkgs"])
-        .arg(format!("path:{}", flake.display()));
-    run_for_output(&mut build).unwrap_or_else(|error| panic!("{error:?}"));
-    let server = fs::read_link(house.path("result")).expect("Nix made a link");
-    assert_ne!(server, *NODE_SERVER);
-
+    let server = build_changed_server(&house);
     let node = NODE_SERVER.display().to_string();
     house.build(&[&node, "--name", "app", "--to", "oci:layout"]);
     let opened = trace(&house, &["result", "--name", "app", "--to", "oci:layout"]);

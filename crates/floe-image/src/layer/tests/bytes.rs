@@ -5,12 +5,20 @@ use super::*;
 use crate::layer::root_tree::{RootEntry, RootNode, RootTree};
 use crate::oci::{Digest, MediaType};
 
-fn check(contents: &LayerContents, trees: &LocalTrees, compression: Compression, digest: &str, size: u64) {
+fn check(
+    contents: &LayerContents,
+    trees: &LocalTrees,
+    compression: Compression,
+    digest: &str,
+    tar_size: usize,
+) {
     let (layer, blob) = pack(contents, trees, compression, 2).expect("a packed layer");
     assert_eq!(layer.descriptor.digest, Digest::of(&blob));
     assert_eq!(layer.descriptor.size, blob.len() as u64);
     assert_eq!(layer.descriptor.media_type, compression.media_type());
-    assert_eq!((layer.descriptor.digest.short().as_str(), layer.tar_size), (digest, size), "{compression:?}");
+    assert_eq!(layer.descriptor.digest.short().as_str(), digest, "{compression:?}");
+    let (_, tar) = pack(contents, trees, Compression::None, 1).expect("a packed layer");
+    assert_eq!((layer.diff_id.digest(), tar.len()), (Digest::of(&tar), tar_size));
 }
 
 #[test]

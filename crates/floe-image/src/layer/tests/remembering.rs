@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::layer::{Memo, MemoKey};
+use crate::layer::{Knowledge as _, Memo, MemoKey};
 use crate::oci::Digest;
 
 fn entry_files(directory: &Path) -> Vec<PathBuf> {

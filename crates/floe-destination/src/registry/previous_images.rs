@@ -1,0 +1,51 @@
+//! What the images that a tag named before say of their layers, so that a machine that packed none of them can push.
+//!
+//! One GET for each previous manifest, which the push needs anyway, and one for its config, which knows the diff IDs.
+//! Whoever may write the tag is believed: docs/registries.md, "What is trusted".
+
+use floe_image::image::PreviousImages;
+use floe_image::oci::{Config, Descriptor, Digest};
+use reqwest::Method;
+
+use super::auth::Scope;
+use super::exchange::Call;
+use super::manifest::ManifestError;
+use super::push::PushSession;
+use crate::{MAX_DOCUMENT, ParsedManifest};
+
+impl PushSession {
+    /// The layers of the images that the target's tag named before, by their memo keys. Nothing for a first push, or
+    /// where floe made none of them.
+    ///
+    /// # Errors
+    /// [`ManifestError`].
+    pub fn previous_images(&self) -> Result<PreviousImages, ManifestError> {
+        let mut images = PreviousImages::default();
+        for document in self.previous()? {
+            let Ok(ParsedManifest::Manifest(manifest)) = document.parse() else { continue };
+            if PreviousImages::speaks(&manifest)
+                && let Some(config) = self.read_config(&manifest.config)
+            {
+                images.add(&manifest, &config);
+            }
+        }
+        Ok(images)
+    }
+
+    /// Reads a config. One that is gone, damaged or no image's teaches nothing, and the store has to be read; when the
+    /// registry is at fault, the push itself will say so.
+    fn read_config(&self, blob: &Descriptor) -> Option<Config> {
+        let repository = self.repository();
+        let (place, shared) = (&repository.primary, &repository.shared);
+        let line = place.line(shared);
+        let read = async {
+            let url = line.repository_url(&format!("blobs/{}", blob.digest)).await?;
+            let mut call = Call::new(Method::GET, url);
+            call.limit = MAX_DOCUMENT;
+            // The scope of the push, for which there is a token already.
+            line.exchange(&call, &Scope::push(line.repository)).await
+        };
+        let answer = shared.block_on(read).ok()?;
+        (Digest::of(&answer.body) == blob.digest).then(|| serde_json::from_slice(&answer.body).ok())?
+    }
+}
