@@ -69,7 +69,7 @@ pub(crate) fn settings(
 pub(crate) fn policy(options: &ImageOptions) -> Policy {
     let max_layers = options.max_layers.unwrap_or(MAX_LAYERS).get();
     let for_store = NonZeroUsize::new(max_layers - 1).unwrap_or(NonZeroUsize::MIN);
-    Policy { strategy: options.layering.unwrap_or_default(), max_layers: for_store }
+    Policy::new(options.layering.unwrap_or_default(), for_store)
 }
 
 /// This machine's platform: for what runs anywhere.

@@ -16,10 +16,10 @@ pub(super) fn paths(closure: &Closure, graph: &ReferenceGraph<'_>) -> IndexSet {
     let roots: Vec<usize> = (0..graph.paths.len()).filter(|path| is_root(*path)).collect();
     // Paths of one cycle need the same, so that none of them is above the others.
     let is_above = |root: &usize| {
-        graph.needed_by[*root].len() == graph.needs[*root].len_of_intersection(&graph.needed_by[*root])
+        graph.needed_by_count[*root] == graph.needs[*root].len_of_intersection(&graph.needed_by[*root])
     };
     let above: Vec<usize> = roots.into_iter().filter(is_above).collect();
-    let packages: Vec<&str> = above.iter().map(|root| graph.paths[*root].path.package().name).collect();
+    let packages: Vec<&str> = above.iter().map(|root| graph.package(*root)).collect();
 
     let mut own = IndexSet::new(graph.paths.len());
     for root in &above {

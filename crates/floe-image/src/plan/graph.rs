@@ -21,10 +21,16 @@ pub(super) struct ReferenceGraph<'a> {
     pub(super) needs: Vec<IndexSet>,
     /// For each path, everything that needs it, itself included.
     pub(super) needed_by: Vec<IndexSet>,
+    /// For each path, what refers to it. Invariant: sorted, without the path itself.
+    pub(super) users: Vec<Vec<usize>>,
+    /// For each path, how many paths it needs, itself included: asked often, and slow to count.
+    pub(super) needs_count: Vec<usize>,
+    /// For each path, how many paths need it, itself included.
+    pub(super) needed_by_count: Vec<usize>,
 }
 
 impl<'a> ReferenceGraph<'a> {
-    /// Makes the graph of a closure in time proportional to paths × references / 64.
+    /// Makes the graph of a closure in time proportional to references × paths / 64.
     pub(super) fn new(closure: &'a Closure) -> Self {
         let paths: Vec<&PathInfo> = closure.paths().collect();
         let references: Vec<Vec<usize>> = paths
@@ -47,7 +53,9 @@ impl<'a> ReferenceGraph<'a> {
             }
         }
         let needed_by = reach(components.iter().rev(), &users);
-        Self { paths, references, components, needs, needed_by }
+        let needs_count = needs.iter().map(IndexSet::len).collect();
+        let needed_by_count = needed_by.iter().map(IndexSet::len).collect();
+        Self { paths, references, components, needs, needed_by, users, needs_count, needed_by_count }
     }
 
     /// The NAR size of one path, in bytes.
@@ -56,8 +64,8 @@ impl<'a> ReferenceGraph<'a> {
     }
 
     /// The name of one path's package, without its version.
-    pub(super) fn package(&self, path: usize) -> String {
-        self.paths[path].path.package().name.to_owned()
+    pub(super) fn package(&self, path: usize) -> &'a str {
+        self.paths[path].path.package().name
     }
 
     /// The sum of the NAR sizes of some paths, in bytes; stays at `u64::MAX` where sizes were made up.

@@ -1,15 +1,30 @@
 //! A plan says which store paths share a layer, and why; it is made from the closure alone, without I/O.
 //!
 //! A [`Closure`] and a [`Policy`] come in; a [`Plan`] goes out, its layers bottom first. Every path of
-//! the closure is in exactly one layer. The same closure gives the same plan on every machine.
+//! the closure is in exactly one layer. The same input gives the same plan on every machine.
 
 mod rule;
 
-mod application;
-mod grouping;
 mod stable;
 
+mod previous;
+
+mod outlook;
+
+mod causes;
+
+mod frequencies;
+
+mod application;
+
+mod group;
+
+mod merging;
+
+mod reason;
+
 mod auto_layer;
+mod nixery;
 mod popularity;
 
 mod graph;
@@ -21,16 +36,31 @@ use floe_store::{Closure, StorePath};
 use serde::{Deserialize, Serialize};
 
 use graph::ReferenceGraph;
+use outlook::Outlook;
 
+pub use frequencies::{Frequencies, ParseFrequenciesError};
+pub use previous::{Kept, Previous, PreviousLayer};
 pub use rule::Rule;
 
 /// How store paths are shared out, and into how many layers at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The strategy.
     pub strategy: Strategy,
     /// The most layers that the plan may have.
     pub max_layers: NonZeroUsize,
+    /// How often packages change; [`Strategy::Stable`] alone looks at it.
+    pub frequencies: Frequencies,
+    /// The image that this one takes the place of; [`Strategy::Stable`] alone looks at it.
+    pub previous: Option<Previous>,
+}
+
+impl Policy {
+    /// A policy that knows nothing of earlier images.
+    #[must_use]
+    pub fn new(strategy: Strategy, max_layers: NonZeroUsize) -> Self {
+        Self { strategy, max_layers, frequencies: Frequencies::default(), previous: None }
+    }
 }
 
 /// The ways to share out store paths.
@@ -44,6 +74,8 @@ pub enum Strategy {
     AutoLayer,
     /// dockerTools' before 2025: a layer for each of the most used paths, the rest in the last.
     Popularity,
+    /// Nixery's: a layer for each branch of the dominator tree, the least rated merged.
+    Nixery,
 }
 
 /// Which store paths share a layer, bottom first.
@@ -64,20 +96,31 @@ pub struct PlannedLayer {
     pub nar_size: u64,
     /// Why these paths share this layer.
     pub rule: Rule,
+    /// The layer of [`Policy::previous`] that this is, byte for byte; `None` for one that machines must fetch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 /// Shares out the paths of a closure as the policy says.
 ///
 /// Each path is in exactly one layer, and there are at most `policy.max_layers`. An empty closure gives
-/// a plan without layers. Pure: the same closure gives the same plan on every machine.
+/// a plan without layers. Where a previous image is named, its layers are kept as far as that pays, and none
+/// of them is altered. Pure: the same input gives the same plan on every machine.
 #[must_use]
 pub fn plan(closure: &Closure, policy: &Policy) -> Plan {
     let graph = ReferenceGraph::new(closure);
     let max_layers = policy.max_layers.get();
     let layers = match policy.strategy {
-        Strategy::Stable => stable::plan(closure, &graph, max_layers),
+        Strategy::Stable => {
+            let outlook = Outlook::new(closure, &graph, &policy.frequencies);
+            match &policy.previous {
+                Some(previous) => previous::plan(&outlook, previous, max_layers),
+                None => stable::plan(&outlook, max_layers),
+            }
+        }
         Strategy::AutoLayer => auto_layer::plan(&graph, max_layers),
         Strategy::Popularity => popularity::plan(closure, &graph, max_layers),
+        Strategy::Nixery => nixery::plan(closure, &graph, max_layers),
     };
     Plan { strategy: policy.strategy, layers }
 }
@@ -88,7 +131,8 @@ impl PlannedLayer {
         // Indices go by base name.
         paths.sort_unstable();
         let nar_size = graph.nar_size_of(paths.iter().copied());
-        Self { paths: paths.into_iter().map(|path| graph.paths[path].path.clone()).collect(), nar_size, rule }
+        let paths = paths.into_iter().map(|path| graph.paths[path].path.clone()).collect();
+        Self { paths, nar_size, rule, kept: None }
     }
 }
 

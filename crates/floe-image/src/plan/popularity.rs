@@ -27,7 +27,7 @@ pub(super) fn plan(closure: &Closure, graph: &ReferenceGraph<'_>, max_layers: us
         .iter()
         .enumerate()
         .map(|(at, path)| {
-            let rule = Rule::Popular { rank: at + 1, users: graph.needed_by[*path].len() - 1 };
+            let rule = Rule::Popular { rank: at + 1, users: graph.needed_by_count[*path] - 1 };
             PlannedLayer::new(graph, &[*path], rule)
         })
         .collect();

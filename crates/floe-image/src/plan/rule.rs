@@ -56,6 +56,18 @@ pub enum Rule {
     },
     /// What was left when the budget was spent.
     Remainder,
+    /// Machines that have the previous image hold this layer, byte for byte.
+    Kept {
+        /// The layer's place among the previous image's layers of store paths, from 1.
+        layer: usize,
+        /// How many of its paths nothing needs any more: carrying them costs less than sending the rest again.
+        carried: usize,
+    },
+    /// What the dominator tree of the references says that one package needs alone.
+    Dominated {
+        /// The package that every way to the others leads through.
+        package: String,
+    },
 }
 
 impl fmt::Display for Rule {
@@ -84,6 +96,17 @@ impl fmt::Display for Rule {
                 }
             },
             Self::Remainder => formatter.write_str("remainder"),
+            Self::Kept { layer, carried: 0 } => {
+                write!(formatter, "kept: layer {layer} of the previous image")
+            }
+            Self::Kept { layer, carried } => {
+                let carried = Count(*carried, "path");
+                write!(
+                    formatter,
+                    "kept: layer {layer} of the previous image, with {carried} no longer needed"
+                )
+            }
+            Self::Dominated { package } => write!(formatter, "needed by {package} alone"),
         }
     }
 }
@@ -167,6 +190,21 @@ mod tests {
             r#"{"kind":"shared-by","packages":["a","b","c","d"]}"#,
         );
         check(Rule::Remainder, "remainder", r#"{"kind":"remainder"}"#);
+        check(
+            Rule::Kept { layer: 12, carried: 0 },
+            "kept: layer 12 of the previous image",
+            r#"{"kind":"kept","layer":12,"carried":0}"#,
+        );
+        check(
+            Rule::Kept { layer: 1, carried: 2 },
+            "kept: layer 1 of the previous image, with 2 paths no longer needed",
+            r#"{"kind":"kept","layer":1,"carried":2}"#,
+        );
+        check(
+            Rule::Dominated { package: package() },
+            "needed by openssl alone",
+            r#"{"kind":"dominated","package":"openssl"}"#,
+        );
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub(crate) struct ImageFlags {
     /// What the image runs on, such as linux/arm64 or aarch64-linux [default: that of the contents]
     #[arg(long, visible_alias = "system", value_parser = flag(value::platform))]
     platform: Option<Platform>,
-    /// How store paths are shared out: stable, auto-layer or popularity [default: stable]
+    /// How store paths are shared out: stable, auto-layer, popularity or nixery [default: stable]
     #[arg(long, value_name = "STRATEGY", value_parser = flag(value::layering))]
     layering: Option<Strategy>,
     /// The most layers, from 2 to 127 [default: 100]

@@ -152,7 +152,7 @@ pub(super) const KEYS: &[Key<Entry>] = &[
     },
     Key {
         name: "layering", form: "a string", default: "`\"stable\"`", synonyms: &["strategy", "layers"],
-        summary: "How store paths are shared out: `\"stable\"`, `\"auto-layer\"` or `\"popularity\"`",
+        summary: "How store paths are shared out: `\"stable\"`, `\"auto-layer\"`, `\"popularity\"` or `\"nixery\"`",
         read: |reader, item, entry| set(&mut entry.options.layering, reader.value(item, value::layering)),
     },
     Key {

@@ -22,7 +22,7 @@ fn paths(cycles: bool) -> impl proptest::strategy::Strategy<Value = Vec<Describe
     })
 }
 
-fn any_paths() -> impl proptest::strategy::Strategy<Value = Vec<Described>> {
+pub(super) fn any_paths() -> impl proptest::strategy::Strategy<Value = Vec<Described>> {
     prop_oneof![paths(false), paths(true)]
 }
 
@@ -80,4 +80,5 @@ fn plans_the_smallest_closures() {
     check(Strategy::Stable, 100, one, &["app-1.0: application"]);
     check(Strategy::AutoLayer, 1, one, &["app-1.0: large path app: 10 B"]);
     check(Strategy::Popularity, 100, one, &["app-1.0: number 1 by popularity (0 users)"]);
+    check(Strategy::Nixery, 100, one, &["app-1.0: own layer: 10 B"]);
 }

@@ -2,7 +2,10 @@
 
 mod auto_layer;
 mod every_planner;
+mod frequencies;
+mod nixery;
 mod popularity;
+mod previous;
 mod stable;
 
 use std::collections::BTreeMap;
@@ -12,7 +15,8 @@ use floe_store::{Closure, NarHash, PathInfo, StoreDir, StorePath};
 
 use super::{Plan, PlannedLayer, Policy, Strategy, plan};
 
-const STRATEGIES: [Strategy; 3] = [Strategy::Stable, Strategy::AutoLayer, Strategy::Popularity];
+const STRATEGIES: [Strategy; 4] =
+    [Strategy::Stable, Strategy::AutoLayer, Strategy::Popularity, Strategy::Nixery];
 
 /// A path for tests: its name, its NAR size, what it refers to by name.
 type Described = (String, u64, Vec<String>);
@@ -57,7 +61,7 @@ fn store_path(name: &str, salt: u64) -> StorePath {
 }
 
 fn policy(strategy: Strategy, max_layers: usize) -> Policy {
-    Policy { strategy, max_layers: NonZeroUsize::new(max_layers).expect("a budget") }
+    Policy::new(strategy, NonZeroUsize::new(max_layers).expect("a budget"))
 }
 
 /// Each layer's names, sorted, bottom first.
@@ -73,10 +77,13 @@ fn names(plan: &Plan) -> Vec<String> {
 /// Plans and compares: one line a layer, bottom first, `names: rule`.
 fn check(strategy: Strategy, max_layers: usize, paths: &str, expected: &[&str]) {
     let planned = plan(&closure(&described(paths), 0), &policy(strategy, max_layers));
-    let rules = planned.layers.iter().map(|layer| &layer.rule);
-    let lines: Vec<String> =
-        names(&planned).iter().zip(rules).map(|(names, rule)| format!("{names}: {rule}")).collect();
-    assert_eq!(lines, expected, "{strategy:?}, {max_layers} layers");
+    assert_eq!(lines(&planned), expected, "{strategy:?}, {max_layers} layers");
+}
+
+/// Each layer as `names: rule`, bottom first.
+fn lines(plan: &Plan) -> Vec<String> {
+    let rules = plan.layers.iter().map(|layer| &layer.rule);
+    names(plan).iter().zip(rules).map(|(names, rule)| format!("{names}: {rule}")).collect()
 }
 
 /// The layer of each path, by name.

@@ -14,6 +14,7 @@ pub(crate) fn layering(text: &str) -> Result<Strategy, BadValue> {
         ("stable", Strategy::Stable),
         ("auto-layer", Strategy::AutoLayer),
         ("popularity", Strategy::Popularity),
+        ("nixery", Strategy::Nixery),
     ];
     one_of(text, "a way of layering", known)
 }
