@@ -44,7 +44,8 @@ fn read_all(index: &Index, blobs: &dyn BlobSource) {
     }
 }
 
-fn directory() -> tempfile::TempDir {
+/// A directory in memory where there is one.
+pub(crate) fn directory() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.expect("a temporary directory")

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod files;
+mod layers;
 mod nix;
 mod oci;
 mod words;
@@ -40,4 +41,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "configuration", iterations: IN_FILES, run: words::configuration },
     Target { name: "archive", iterations: IN_FILES, run: files::archive },
     Target { name: "layout", iterations: IN_FILES, run: files::layout },
+    Target { name: "layers", iterations: IN_FILES, run: layers::layers },
 ];

@@ -2,7 +2,8 @@
 //!
 //! The order of the modules is the order of the flow. A [`floe_store::Closure`] comes in; a
 //! [`plan::Plan`] says which store paths share a layer; [`layer`] packs each planned layer into a
-//! [`BlobSink`] and returns its digests; [`image`] joins them with a config into a manifest.
+//! [`BlobSink`] and returns its digests; [`image`] joins them with a config into a manifest. Layers of others are read
+//! by [`unpack`].
 //!
 //! Everything here is deterministic: no network, no clock, no environment. Same inputs, same bytes.
 
@@ -13,5 +14,6 @@ pub mod image;
 pub mod layer;
 pub mod oci;
 pub mod plan;
+pub mod unpack;
 
 pub use blob::{BlobError, BlobSink, BlobSource, BlobWriter};
