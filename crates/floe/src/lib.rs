@@ -12,6 +12,7 @@
     reason = "doc comments of arguments are help texts: NAME[:TAG] names an optional part, not an item"
 )]
 
+mod application;
 mod arguments;
 pub mod configuration;
 
@@ -19,6 +20,7 @@ mod commands;
 
 mod gather;
 mod places;
+mod recipe_file;
 mod recorded;
 mod registries;
 mod settings;
@@ -49,7 +51,9 @@ fn run() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     // What cannot be read may still ask for JSON, and whoever reads it should get it.
     let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    let (terminal, outcome): (Terminal, Outcome) = match CommandLine::read(&words) {
+    let command_line =
+        application::expanded(words).map_err(Early::Failure).and_then(|words| CommandLine::read(&words));
+    let (terminal, outcome): (Terminal, Outcome) = match command_line {
         Ok(command_line) => {
             let terminal = Terminal::new(&command_line.global);
             let outcome = command_line.run(&terminal);

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
+use crate::recipe_file::{self, RecipeFile};
 use crate::suggestion;
 use crate::terminal::Terminal;
 
@@ -57,6 +58,13 @@ impl Recorded {
             store_root: store.root().map(PathBuf::from),
             store_dir: store.store_dir().clone(),
         }
+    }
+
+    /// An entry for an image that a Nix build made: the build has no clock, and gives the image's own time.
+    pub(crate) fn of_derivation(image: Image, roots: Vec<StorePath>, store: &Store) -> Self {
+        let created = image.config.created.as_deref().and_then(|created| created.parse().ok());
+        let recorded = created.unwrap_or(Timestamp::UNIX_EPOCH);
+        Self { recorded, ..Self::new(image, roots, BTreeMap::new(), store) }
     }
 
     /// The store that the image was made from.
@@ -131,6 +139,17 @@ pub(crate) fn select(places: &Places, name: Option<&str>) -> Outcome<ImageName> 
             Err(failure.hint(format!("name one of: {}", names.join(", "))))
         }
     }
+}
+
+/// The image that a word stands for: a recorded name, or the path of a recipe file; without a word, the only one.
+pub(crate) fn find(places: &Places, word: Option<&str>) -> Outcome<(ImageName, Recorded)> {
+    if let Some(path) = word.and_then(recipe_file::path_of_word) {
+        let RecipeFile { name, recorded, .. } = recipe_file::read(&path)?;
+        return Ok((name, recorded));
+    }
+    let name = select(places, word)?;
+    let recorded = read(places, &name)?;
+    Ok((name, recorded))
 }
 
 /// Every recorded name, sorted.

@@ -47,9 +47,10 @@ const DEVELOPER: [&str; 23] = [
     "coreutils",
 ];
 
-/// Small packages that tests and examples ask for by nixpkgs' name.
-const SMALL: [&str; 13] = [
+/// Packages that tests and examples ask for by nixpkgs' name. Most are only evaluated: what is not built is not fetched.
+const NAMED: [&str; 18] = [
     "busybox-static",
+    "cargo",
     "dash",
     "findutils",
     "gawk",
@@ -57,7 +58,11 @@ const SMALL: [&str; 13] = [
     "gzip",
     "hello",
     "netbase",
+    "podman",
+    "rust-clippy",
+    "rustfmt",
     "sed",
+    "skopeo",
     "sqlite3",
     "tar",
     "tini",
@@ -141,7 +146,16 @@ impl BuiltClosure {
 ///
 /// When Debian's mirror cannot be reached or Nix, patchelf or apt are missing.
 pub fn node_closure() -> Result<BuiltClosure, ClosureError> {
-    build_closure("node", whole_set(), &NODE)
+    build_closure("node", whole_set(&this_system()), &NODE)
+}
+
+/// Returns the same packages for aarch64-linux, from the same flake; this machine need not run them.
+///
+/// # Errors
+///
+/// Those of [`node_closure`].
+pub fn aarch64_node_closure() -> Result<BuiltClosure, ClosureError> {
+    build_closure("node-aarch64", whole_set("aarch64-linux"), &NODE)
 }
 
 /// Returns a developer's set of tools: about 800 store paths, 3 GB.
@@ -152,7 +166,7 @@ pub fn node_closure() -> Result<BuiltClosure, ClosureError> {
 ///
 /// Those of [`node_closure`].
 pub fn developer_closure() -> Result<BuiltClosure, ClosureError> {
-    build_closure("developer", whole_set(), &DEVELOPER)
+    build_closure("developer", whole_set(&this_system()), &DEVELOPER)
 }
 
 /// Returns the example in `examples/node-server`, built as its flake says, with the package set for nixpkgs.
@@ -208,15 +222,19 @@ pub fn build_closure(
     })
 }
 
-/// The one set that all shared closures come from, so that they share store paths.
-fn whole_set() -> PackageSetConfig {
+fn this_system() -> String {
+    format!("{}-linux", env::consts::ARCH)
+}
+
+/// The one set that all shared closures of a system come from, so that they share store paths.
+fn whole_set(system: &str) -> PackageSetConfig {
     let mut roots: Vec<String> =
-        [NODE.as_slice(), &DEVELOPER, &SMALL].concat().into_iter().map(str::to_owned).collect();
+        [NODE.as_slice(), &DEVELOPER, &NAMED].concat().into_iter().map(str::to_owned).collect();
     roots.sort();
     roots.dedup();
     PackageSetConfig {
         name: "nixpkgs".to_owned(),
-        system: format!("{}-linux", env::consts::ARCH),
+        system: system.to_owned(),
         roots,
         held: Default::default(),
     }

@@ -21,6 +21,9 @@ mod version;
 
 mod nix_text;
 
-pub use closures::{BuiltClosure, ClosureError, build_closure, developer_closure, node_closure, node_server};
+pub use closures::{
+    BuiltClosure, ClosureError, aarch64_node_closure, build_closure, developer_closure, node_closure,
+    node_server,
+};
 pub use package_set::{PackageSet, PackageSetConfig, PackageSetError};
 pub use resolution::ResolutionError;

@@ -7,7 +7,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::GlobalArguments;
 use crate::commands::{
-    build, completions, delete, export, images, load, login, logout, man, plan, push, remove, run, tag, tags,
+    build, completions, delete, derivation, export, images, inspect, load, login, logout, man, plan, push,
+    remove, run, tag, tags,
 };
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Push(push::Arguments),
     Export(export::Arguments),
     Images(images::Arguments),
+    Inspect(inspect::Arguments),
     Remove(remove::Arguments),
     Login(login::Arguments),
     Logout(logout::Arguments),
@@ -56,6 +58,9 @@ pub(crate) enum Command {
     Delete(delete::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
+    // What Nix calls, not people.
+    #[command(hide = true)]
+    Derivation(derivation::Arguments),
 }
 
 /// Why there is no command line to act on.
@@ -93,6 +98,7 @@ impl CommandLine {
             Command::Push(arguments) => push::run(&arguments, terminal),
             Command::Export(arguments) => export::run(&arguments, terminal),
             Command::Images(arguments) => images::run(&arguments, terminal),
+            Command::Inspect(arguments) => inspect::run(&arguments, terminal),
             Command::Remove(arguments) => remove::run(&arguments, terminal),
             Command::Login(arguments) => login::run(&arguments, terminal),
             Command::Logout(arguments) => logout::run(&arguments, terminal),
@@ -101,6 +107,7 @@ impl CommandLine {
             Command::Delete(arguments) => delete::run(&arguments, terminal),
             Command::Completions(arguments) => completions::run(&arguments, terminal),
             Command::Man(arguments) => man::run(&arguments, terminal),
+            Command::Derivation(arguments) => derivation::run(&arguments),
         }
     }
 }

@@ -128,7 +128,11 @@ fn default_compression(destinations: &[DestinationName]) -> Outcome<Compression>
 }
 
 /// The name asked for, else the entry's, else that of the first content's package.
-fn image_name(entry: Option<&str>, options: &ImageOptions, gathered: &Gathered) -> Outcome<ImageName> {
+pub(super) fn image_name(
+    entry: Option<&str>,
+    options: &ImageOptions,
+    gathered: &Gathered,
+) -> Outcome<ImageName> {
     let name = match (&options.name, entry) {
         (Some(name), _) => name.clone(),
         (None, Some(entry)) => entry.to_owned(),

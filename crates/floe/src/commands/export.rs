@@ -32,8 +32,7 @@ pub(crate) struct Arguments {
 /// Writes the image.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let places = Places::find()?;
-    let name = recorded::select(&places, Some(&arguments.image))?;
-    let recorded = recorded::read(&places, &name)?;
+    let (name, recorded) = recorded::find(&places, Some(&arguments.image))?;
     let destination = destination(&arguments.file)?;
     let trees = recorded.trees();
     let workshop = Workshop { trees: &trees, places: &places, terminal, threads: None, remembers: true };

@@ -5,9 +5,10 @@ use floe_destination::{Delivered, DestinationName, EngineKind, ImageName, engine
 use floe_image::layer::Compression;
 use serde_json::json;
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded::{self, Recorded};
+use crate::suggestion;
 use crate::terminal::Terminal;
 use crate::workshop::Workshop;
 
@@ -15,18 +16,20 @@ const EXAMPLES: &str = "\
 Examples:
   floe load podman          load the only recorded image
   floe load docker app      load app:latest
+  floe load ./result        load a recipe that `nix build` made into the engine that is there
   floe load containerd app:1.0";
 
 /// Load a recorded image into an engine
 ///
-/// Layers that the engine has already are not sent again where it can say so.
+/// Layers that the engine has already are not sent again where it can say so. A single word that names no engine is the
+/// image.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The engine
+    /// podman, docker or containerd [default: podman if it is there, else docker, else containerd]
     #[arg(value_name = "ENGINE")]
-    pub(crate) engine: Engine,
-    /// A recorded image, NAME[:TAG]; may be left out when there is only one
+    pub(crate) engine: Option<String>,
+    /// A recorded image, NAME[:TAG], or a recipe file; may be left out when only one is recorded
     #[arg(value_name = "IMAGE")]
     pub(crate) image: Option<String>,
 }
@@ -53,15 +56,41 @@ impl Engine {
 /// Loads the image.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let places = Places::find()?;
-    let name = recorded::select(&places, arguments.image.as_deref())?;
-    let recorded = recorded::read(&places, &name)?;
-    let delivered = load(&places, &name, &recorded, arguments.engine.kind(), terminal)?;
+    let (engine, image) = split(arguments.engine.as_deref(), arguments.image.as_deref())?;
+    let (name, recorded) = recorded::find(&places, image)?;
+    let engine = engine.map_or_else(detected_engine, |engine| Ok(engine.kind()))?;
+    let delivered = load(&places, &name, &recorded, engine, terminal)?;
     if terminal.is_json() {
         return terminal
             .json(&json!({ "location": delivered.location, "digest": delivered.manifest.digest }));
     }
     terminal.note(format!("loaded {}", delivered.location));
     Ok(())
+}
+
+/// Tells the engine from the image; a single word that names no engine is the image.
+fn split<'a>(engine: Option<&'a str>, image: Option<&'a str>) -> Outcome<(Option<Engine>, Option<&'a str>)> {
+    let Some(word) = engine else { return Ok((None, None)) };
+    match (Engine::from_str(word, false), image) {
+        (Ok(engine), image) => Ok((Some(engine), image)),
+        (Err(_), None) => Ok((None, Some(word))),
+        (Err(_), Some(_)) => {
+            let failure =
+                Failure::bad_usage(format!("'{word}' is no engine: expected podman, docker or containerd"));
+            Err(match suggestion::nearest(word, EngineKind::ALL.map(|kind| kind.name())) {
+                Some(nearest) => failure.hint(format!("did you mean '{nearest}'?")),
+                None => failure.hint("such as: floe load podman app"),
+            })
+        }
+    }
+}
+
+/// The engine that answers, the one that needs no daemon first.
+pub(super) fn detected_engine() -> Outcome<EngineKind> {
+    engine::detect().ok_or_else(|| {
+        Failure::failed("no engine answers: expected podman, docker or containerd")
+            .hint("install one, such as Debian's package podman, or name one that runs elsewhere")
+    })
 }
 
 /// Brings a recorded image into an engine.

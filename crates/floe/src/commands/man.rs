@@ -35,7 +35,8 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let Some(directory) = &arguments.directory else {
         return terminal.text(&page(&command, "floe")?);
     };
-    let subcommands = command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help");
+    let is_for_people = |subcommand: &&Command| subcommand.get_name() != "help" && !subcommand.is_hide_set();
+    let subcommands = command.get_subcommands().filter(is_for_people);
     let pages = subcommands.map(|subcommand| (format!("floe-{}", subcommand.get_name()), subcommand));
     for (name, command) in std::iter::once(("floe".to_owned(), &command)).chain(pages) {
         write(terminal, &directory.join("man1").join(format!("{name}.1")), &page(command, &name)?)?;

@@ -5,6 +5,7 @@ pub(crate) mod plan;
 
 pub(crate) mod export;
 pub(crate) mod images;
+pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod push;
 pub(crate) mod remove;
@@ -16,6 +17,8 @@ pub(crate) mod logout;
 pub(crate) mod delete;
 pub(crate) mod tag;
 pub(crate) mod tags;
+
+pub(crate) mod derivation;
 
 pub(crate) mod completions;
 pub(crate) mod man;

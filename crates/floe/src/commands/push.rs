@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
-use crate::recorded;
+use crate::recipe_file;
+use crate::recorded::{self, Recorded};
 use crate::terminal::{Terminal, size};
 use crate::workshop::Workshop;
 
@@ -33,8 +34,7 @@ pub(crate) struct Arguments {
 /// Pushes the image.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let places = Places::find()?;
-    let (name, references) = split(&places, &arguments.words)?;
-    let recorded = recorded::read(&places, &name)?;
+    let (name, recorded, references) = split(&places, &arguments.words)?;
     let trees = recorded.trees();
     let workshop = Workshop { trees: &trees, places: &places, terminal, threads: None, remembers: true };
     for reference in references {
@@ -52,14 +52,16 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     Ok(())
 }
 
-/// Splits words into a recorded image and references.
-fn split(places: &Places, words: &[String]) -> Outcome<(ImageName, Vec<Reference>)> {
-    let recorded = recorded::list(places)?;
-    let first = words.first().and_then(|word| word.parse::<ImageName>().ok());
-    let (name, rest) = match first.filter(|name| recorded.contains(name)) {
-        Some(name) => (name, &words[1..]),
-        None => (recorded::select(places, None)?, words),
+/// Splits words into an image, recorded or by its recipe file, and references.
+fn split(places: &Places, words: &[String]) -> Outcome<(ImageName, Recorded, Vec<Reference>)> {
+    let names = recorded::list(places)?;
+    let is_image = |word: &&String| {
+        recipe_file::path_of_word(word).is_some()
+            || word.parse::<ImageName>().is_ok_and(|name| names.contains(&name))
     };
+    let first = words.first().filter(is_image);
+    let rest = if first.is_some() { &words[1..] } else { words };
+    let (name, recorded) = recorded::find(places, first.map(String::as_str))?;
     let rest = match rest {
         // A name that begins with a registry's host says itself where the image goes.
         [] if name.has_host() => &words[..1],
@@ -70,5 +72,5 @@ fn split(places: &Places, words: &[String]) -> Outcome<(ImageName, Vec<Reference
         rest => rest,
     };
     let parse = |word: &String| word.parse::<Reference>().map_err(Failure::usage);
-    Ok((name, rest.iter().map(parse).collect::<Outcome<_>>()?))
+    Ok((name, recorded, rest.iter().map(parse).collect::<Outcome<_>>()?))
 }

@@ -77,18 +77,11 @@ pub(crate) struct Arguments {
 /// Loads the image into an engine, where it is not there yet, and runs it.
 pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     let places = Places::find()?;
-    let name = recorded::select(&places, arguments.image.as_deref())?;
-    let recorded = recorded::read(&places, &name)?;
+    let (name, recorded) = recorded::find(&places, arguments.image.as_deref())?;
     // What is missing is said before anything is loaded or started.
     check_required(&recorded, &arguments)?;
 
-    let engine = match arguments.engine {
-        Some(engine) => engine.kind(),
-        None => engine::detect().ok_or_else(|| {
-            Failure::failed("no engine answers: expected podman, docker or containerd")
-                .hint("install one, such as Debian's package podman, or name one with --engine")
-        })?,
-    };
+    let engine = arguments.engine.map_or_else(load::detected_engine, |engine| Ok(engine.kind()))?;
     load::load(&places, &name, &recorded, engine, terminal)?;
     let request = request(arguments, &recorded, name.in_engine(engine))?;
     let status = engine::run(engine, &request)?;

@@ -6,12 +6,17 @@ use toml::de::{DeTable, DeValue};
 
 use super::inherit::{self, Configuration};
 use super::keys::{Entry, KEYS};
+use super::options::ImageOptions;
 use super::problem::{ConfigurationErrors, Problem};
 use super::reader::{Item, Key, Reader};
 use super::value::BadValue;
+use crate::failure::{Failure, Outcome};
 
 /// The largest file that is read: a thousand times what people write.
 pub(crate) const LARGEST_FILE: usize = 1 << 20;
+
+/// What an image is called whose keys stand alone.
+const NAMELESS: &str = "image";
 
 /// The keys of the whole file.
 const TOP_KEYS: &[Key<BTreeMap<String, Entry>>] = &[Key {
@@ -57,6 +62,22 @@ impl Configuration {
             Err(ConfigurationErrors::new(file_name, text, problems))
         }
     }
+}
+
+/// Reads an image's keys that came as JSON, as a Nix build has them, by the rules of `floe.toml`.
+///
+/// # Errors
+/// As [`Configuration::parse`]; lines are those of the keys written as TOML.
+pub(crate) fn parse_entry(file_name: &str, keys: &serde_json::Value) -> Outcome<ImageOptions> {
+    let keys: toml::Table = serde::Deserialize::deserialize(keys).map_err(|error| {
+        Failure::usage(anyhow::Error::new(error).context(format!("{file_name} is no table of keys")))
+    })?;
+    let images = toml::Table::from_iter([(NAMELESS.to_owned(), toml::Value::Table(keys))]);
+    let document = toml::Table::from_iter([("image".to_owned(), toml::Value::Table(images))]);
+    let configuration =
+        Configuration::parse(file_name, &toml::to_string(&document)?).map_err(Failure::usage)?;
+    let options = configuration.image(NAMELESS);
+    options.ok_or_else(|| Failure::failed(format!("{file_name} has no keys")))
 }
 
 fn syntax_problem(error: &toml::de::Error, text: &str) -> Problem {

@@ -2,7 +2,7 @@
 
 use crate::program::transcript;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "build",
     "plan",
     "run",
@@ -10,6 +10,7 @@ const COMMANDS: [&str; 15] = [
     "push",
     "export",
     "images",
+    "inspect",
     "remove",
     "login",
     "logout",

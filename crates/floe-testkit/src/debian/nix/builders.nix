@@ -106,6 +106,7 @@ rec {
       done
       ${postBuild}
     '';
+  mkShell = { packages ? [ ], ... }: symlinkJoin { name = "shell"; paths = packages; };
   buildEnv = { name, paths, ... }: symlinkJoin { inherit name paths; };
 
   callPackage =

@@ -1,0 +1,107 @@
+//! An image's own programs stream from its recipe, and so do floe's commands that take a recipe for an image.
+
+use std::process::Command;
+
+use floe_testkit::engine::Engine as _;
+use floe_testkit::engine::podman::Podman;
+use floe_testkit::registry::distribution::{Authentication, Configuration, Distribution};
+use serde_json::Value;
+
+use crate::project::{Project, run, succeed};
+
+/// A small image that needs a variable.
+const TELLER: &str = r#"{
+  docker = buildImage {
+    name = "teller";
+    entrypoint = [ "${pkgs.bash}/bin/bash" "-c" "echo the word is $WORD" ];
+    required-env = [ "WORD" ];
+  };
+}"#;
+
+fn registry() -> Distribution {
+    let authentication = Authentication::Open;
+    Distribution::start(Configuration { authentication, tls: false, client_certificates: false })
+        .expect("a registry")
+}
+
+/// The digest that a registry gives an image.
+fn digest_in_registry(project: &Project, reference: &str) -> String {
+    let mut skopeo = project.place(Command::new("skopeo"));
+    let reference = format!("docker://{reference}");
+    skopeo.args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}", &reference]);
+    succeed(&mut skopeo).stdout.trim().to_owned()
+}
+
+#[test]
+fn an_image_carries_its_programs() {
+    let project = Project::of_images(TELLER);
+    let (podman, registry) = (Podman::start().expect("podman"), registry());
+    let reference = format!("{}/team/teller:1", registry.host());
+    let nix_run = |attribute: &str, words: &[&str]| {
+        let mut command = project.nix(&["run", attribute]);
+        command.arg("--").args(words).envs(podman.environment());
+        command
+    };
+    let inspected = succeed(&mut nix_run(".#docker.inspect", &["--json"])).stdout;
+    let inspected: Value = serde_json::from_str(&inspected).expect("JSON");
+    let digest = inspected["digest"].as_str().expect("a digest");
+
+    succeed(&mut nix_run(".#docker.push", &[&reference]));
+    assert_eq!(digest_in_registry(&project, &reference), digest);
+
+    let loaded = succeed(&mut nix_run(".#docker.load", &[])).stderr;
+    assert!(loaded.contains("loaded localhost/teller:latest"), "{loaded}");
+    let refused = run(&mut nix_run(".#docker.run", &[]), 1).stderr;
+    assert!(refused.contains("error: 1 required variable not set: WORD"), "{refused}");
+    let said = succeed(&mut nix_run(".#docker.run", &["--env", "WORD=floe"])).stdout;
+    assert_eq!(said, "the word is floe\n");
+
+    succeed(&mut nix_run(".#docker.export", &["teller.tar"]));
+    succeed(&mut project.nix(&["build", ".#docker"]));
+    let exported = std::fs::read(project.path("teller.tar")).expect("a file");
+    assert!(exported == std::fs::read(project.path("result")).expect("a file"), "the archive is the same");
+}
+
+#[test]
+fn floe_takes_a_recipe_for_an_image() {
+    let project = Project::of_images(TELLER);
+    let (podman, registry) = (Podman::start().expect("podman"), registry());
+    succeed(&mut project.nix(&["build", ".#docker.recipe"]));
+    let floe = |words: &[&str]| {
+        let mut command = project.floe(words);
+        command.envs(podman.environment());
+        command
+    };
+    let inspected = succeed(&mut floe(&["inspect", "./result"])).stdout;
+    for part in ["teller:latest\n", "  entrypoint  /nix/store/", "  user        1000:1000\n", " bash-5.2"] {
+        assert!(inspected.contains(part), "no '{part}' in {inspected}");
+    }
+    succeed(&mut floe(&["load", "./result"]));
+    assert_eq!(podman.images().expect("it lists"), ["localhost/teller:latest"]);
+    let said = succeed(&mut floe(&["run", "./result", "--env", "WORD=floe"])).stdout;
+    assert_eq!(said, "the word is floe\n");
+    let reference = format!("{}/teller:2", registry.host());
+    succeed(&mut floe(&["push", "./result", &reference]));
+    assert!(inspected.contains(&digest_in_registry(&project, &reference)), "{inspected}");
+    succeed(&mut floe(&["export", "./result", "oci:layout"]));
+    assert!(project.path("layout/index.json").is_file());
+    assert_eq!(succeed(&mut floe(&["images", "--json"])).stdout, "", "nothing is recorded on the way");
+}
+
+#[test]
+fn other_files_are_no_recipes() {
+    let project = Project::of_images(TELLER);
+    succeed(&mut project.nix(&["build", ".#docker"]));
+    project.write("cut.json", "{\"floe-recipe\":1,");
+    project.write("later.json", "{\"floe-recipe\":9,\"name\":\"a:b\"}\n");
+    for (file, expected) in [
+        ("./result", "hint: it is an image's archive"),
+        ("./flake.nix", "flake.nix is no recipe of an image"),
+        ("./cut.json", "cut.json is no recipe of this floe"),
+        ("./later.json", "later.json is no recipe of this floe"),
+        ("./absent.json", "cannot read ./absent.json"),
+    ] {
+        let refused = run(&mut project.floe(&["inspect", file]), 1).stderr;
+        assert!(refused.contains(expected) && refused.contains("hint: "), "{file}: {refused}");
+    }
+}
