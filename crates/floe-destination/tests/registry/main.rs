@@ -6,6 +6,7 @@ mod credentials;
 mod distribution;
 mod endpoints;
 mod faults;
+mod faulty_network;
 mod image;
 mod kept_logins;
 mod logins;

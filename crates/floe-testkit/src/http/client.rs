@@ -88,7 +88,7 @@ pub fn fetch(address: SocketAddr, path: &str, timeout: Duration) -> io::Result<S
     }
 }
 
-fn read_response(stream: &TcpStream, method: &str) -> io::Result<Response> {
+pub(super) fn read_response(stream: &TcpStream, method: &str) -> io::Result<Response> {
     let mut reader = BufReader::new(stream);
     let (start_line, headers) = read_head(&mut reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let status = start_line.split(' ').nth(1).and_then(|status| status.parse().ok());

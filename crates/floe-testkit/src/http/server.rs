@@ -1,22 +1,12 @@
-//! A server with a thread for each connection.
+//! A server that answers each request by a function.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::net::{SocketAddr, TcpStream};
 
 use super::body::{Body, Framing};
 use super::headers::{Headers, invalid, read_head};
-
-/// How long a connection may be idle, so that a client that hangs does not hang the tests.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// How long the server waits for its connections when it stops.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+use super::listener::Listener;
 
 /// A request; its body is read by the one who answers.
 #[derive(Debug)]
@@ -98,36 +88,9 @@ impl Response {
 }
 
 /// A server on 127.0.0.1 and a port of the kernel's choice. Dropping it closes all connections.
+#[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
-    connections: Arc<Connections>,
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-/// The open connections, so that a stopping server can close them.
-#[derive(Default)]
-struct Connections {
-    open: Mutex<Open>,
-    closed: Condvar,
-}
-
-#[derive(Default)]
-struct Open {
-    stopping: bool,
-    next: u64,
-    streams: BTreeMap<u64, TcpStream>,
-}
-
-impl Connections {
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        // Whoever panicked with the lock held left the list whole: every change is one call.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    listener: Listener,
 }
 
 impl Server {
@@ -141,79 +104,17 @@ impl Server {
     pub fn start(
         answer: impl Fn(&mut Request<'_>) -> Option<Response> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
-        let connections = Arc::new(Connections::default());
-        let answer = Arc::new(answer);
-        let accepting = Arc::clone(&connections);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                // A connection that failed before it was accepted concerns its client alone.
-                let Ok(stream) = stream else { continue };
-                let Ok(copy) = stream.try_clone() else { continue };
-                let mut open = accepting.lock();
-                if open.stopping {
-                    return;
-                }
-                let number = open.next;
-                open.next += 1;
-                open.streams.insert(number, copy);
-                drop(open);
-
-                let (connections, answer) = (Arc::clone(&accepting), Arc::clone(&answer));
-                thread::spawn(move || {
-                    let guard = Closing { connections, number };
-                    // The client sees the same failure as we do, and it is the client that is under test.
-                    drop(serve(&stream, &*answer));
-                    drop(stream.shutdown(Shutdown::Both));
-                    drop(guard);
-                });
-            }
-        });
-        Ok(Self { address, connections })
+        Ok(Self { listener: Listener::start(move |stream| serve(stream, &answer))? })
     }
 
     /// Where the server listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let mut open = self.connections.lock();
-        open.stopping = true;
-        for stream in open.streams.values() {
-            // Already closed by the peer, then.
-            drop(stream.shutdown(Shutdown::Both));
-        }
-        // Wakes the thread that accepts, which sees `stopping` and ends.
-        drop(TcpStream::connect(self.address));
-        let all_closed =
-            self.connections.closed.wait_timeout_while(open, STOP_TIMEOUT, |open| !open.streams.is_empty());
-        drop(all_closed);
-    }
-}
-
-/// Takes its connection off the list, also when the thread panics.
-struct Closing {
-    connections: Arc<Connections>,
-    number: u64,
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        self.connections.lock().streams.remove(&self.number);
-        self.connections.closed.notify_all();
+        self.listener.address()
     }
 }
 
 /// Answers the requests of one connection until either side closes it.
 fn serve(stream: &TcpStream, answer: &dyn Fn(&mut Request<'_>) -> Option<Response>) -> io::Result<()> {
-    stream.set_read_timeout(Some(IDLE_TIMEOUT))?;
-    stream.set_write_timeout(Some(IDLE_TIMEOUT))?;
-    // Responses are small and written whole: waiting for more to send would cost 40 ms a request.
-    stream.set_nodelay(true)?;
     let mut reader = BufReader::with_capacity(64 << 10, stream);
     while let Some((start_line, headers)) = read_head(&mut reader)? {
         if headers.find("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
