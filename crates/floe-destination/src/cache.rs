@@ -17,6 +17,7 @@ use floe_image::oci::Descriptor;
 use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
 use rustix::fs::{FlockOperation, Timespec, Timestamps, UTIME_NOW};
 
+use crate::record::Stray;
 use crate::staging::{StagedBlobs, StagedWriter};
 use crate::verify;
 
@@ -91,6 +92,27 @@ impl BlobCache {
         }
         self.size.store(size, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The blobs of a cache that [`Self::evict`] would remove if it were bounded by `max_size` bytes and nobody read
+    /// it; none where there is no cache. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read.
+    pub fn excess(directory: &Path, max_size: u64) -> io::Result<Vec<Stray>> {
+        let mut entries = match entries(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        entries.sort_by_key(|entry| entry.used);
+        let mut size: u64 = entries.iter().map(|entry| entry.size).sum();
+        let victims = entries.into_iter().take_while(|entry| {
+            let is_over = size > max_size;
+            size -= entry.size;
+            is_over
+        });
+        Ok(victims.map(|entry| Stray { path: entry.path, size: entry.size }).collect())
     }
 
     fn path(&self, blob: &Descriptor) -> PathBuf {
@@ -241,6 +263,9 @@ mod tests {
         let third = put(&cache, &[3; 10]);
         let kept = [&first, &second, &third].map(|blob| cache.holds(blob).expect("it can be asked"));
         assert_eq!(kept, [true, false, true], "reading the first made the second the oldest");
+        let excess = |max_size| BlobCache::excess(directory.path(), max_size).expect("it can be read").len();
+        assert_eq!([excess(20), excess(19), excess(0)], [0, 1, 2]);
+        assert_eq!(BlobCache::excess(&directory.path().join("none"), 0).expect("no cache"), []);
         let large = put(&cache, &[4; 26]);
         assert!(!cache.holds(&large).expect("it can be asked"));
         assert!(cache.holds(&first).expect("it can be asked"), "a blob that is too large evicts nothing");

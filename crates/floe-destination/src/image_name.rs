@@ -51,6 +51,9 @@ pub enum ParseImageNameError {
         #[source]
         source: ParseReferenceError,
     },
+    /// A tag stands where only the name is meant.
+    #[error("cannot use '{0}' as a name of several images: expected no tag")]
+    Tag(String),
     /// A digest follows from an image's bytes and cannot be given to it.
     #[error("cannot use '{0}' as an image's name: expected a tag, not a digest")]
     Digest(String),
@@ -61,6 +64,12 @@ impl ImageName {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name without the tag, to be kept.
+    #[must_use]
+    pub fn repository(&self) -> RepositoryName {
+        RepositoryName(self.name.clone())
     }
 
     /// The tag.
@@ -133,6 +142,39 @@ impl From<ImageName> for String {
     }
 }
 
+/// An image's name without a tag, as it was written: `app`, `ghcr.io/team/app`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RepositoryName(String);
+
+impl RepositoryName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name with a tag; `None` when the text is no tag.
+    #[must_use]
+    pub fn tagged(&self, tag: &str) -> Option<ImageName> {
+        format!("{self}:{tag}").parse().ok()
+    }
+}
+
+impl fmt::Display for RepositoryName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for RepositoryName {
+    type Err = ParseImageNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name: ImageName = text.parse()?;
+        if name.name == text { Ok(Self(name.name)) } else { Err(ParseImageNameError::Tag(text.to_owned())) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +209,11 @@ mod tests {
                 "{text}"
             );
         }
+        assert!(matches!("app:1".parse::<RepositoryName>(), Err(ParseImageNameError::Tag(_))));
+        assert_eq!(
+            "localhost:5000/app".parse::<RepositoryName>().expect("a name").as_str(),
+            "localhost:5000/app"
+        );
         let digest = floe_image::oci::Digest::of(b"");
         assert!(matches!(format!("app@{digest}").parse::<ImageName>(), Err(ParseImageNameError::Digest(_))));
     }

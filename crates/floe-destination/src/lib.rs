@@ -30,9 +30,13 @@ pub use destination_name::{DestinationName, ParseDestinationError};
 pub use documents::{Documents, MAX_DOCUMENT, ReadDocumentsError, read_bytes};
 pub use engine::{EngineError, EngineKind};
 pub use fan_out::FanOut;
-pub use image_name::{ImageName, ParseImageNameError};
+pub use image_name::{ImageName, ParseImageNameError, RepositoryName};
 pub use manifests::{ManifestDocument, Manifests, ParsedManifest, Selection};
 pub use oci_layout::{OciLayout, OciLayoutDestination, OpenLayoutError, ResolveError};
-pub use record::{Record, RecordError};
+pub use record::{
+    Generation, GenerationEntry, History, LockedRecord, ParseRecordedNameError, Record, RecordError,
+    RecordedName, RemoveGenerationError, Stray, Version1,
+};
 pub use source::{ImageSource, OpenSourceError};
 pub use source_name::{ParseSourceError, SourceName};
+pub use staging::abandoned;

@@ -15,6 +15,7 @@ use crate::archive::{Archive, ArchiveFormat};
 use crate::engine::{self, EngineKind};
 use crate::image_name::{ImageName, ParseImageNameError};
 use crate::oci_layout::{OciLayout, full_name};
+use crate::record::{ParseRecordedNameError, RecordedName};
 use crate::registry::ManifestName;
 use crate::source::{Found, ImageSource, OpenSourceError};
 
@@ -59,8 +60,8 @@ pub enum SourceName {
         /// The image's name.
         name: ImageName,
     },
-    /// `NAME` or `recorded:NAME`
-    Recorded(ImageName),
+    /// `NAME[:TAG]`, `NAME@GENERATION`, or either behind `recorded:`
+    Recorded(RecordedName),
 }
 
 /// A text that names no source.
@@ -71,14 +72,14 @@ pub enum ParseSourceError {
     Unknown {
         /// The whole text.
         text: String,
-        /// Why it is no image's name either.
+        /// Why it is no recorded image's name either.
         #[source]
-        source: ParseImageNameError,
+        source: ParseRecordedNameError,
     },
     /// What has to stand behind the colon is missing.
     #[error("'{0}' ends too early: expected {FORMS}")]
     Incomplete(String),
-    /// The name behind an engine or `recorded:` is malformed.
+    /// The name behind an engine is malformed.
     #[error("'{text}' names no image")]
     Name {
         /// The whole text.
@@ -86,6 +87,15 @@ pub enum ParseSourceError {
         /// What is wrong.
         #[source]
         source: ParseImageNameError,
+    },
+    /// The name behind `recorded:` is malformed.
+    #[error("'{text}' names no recorded image")]
+    Recorded {
+        /// The whole text.
+        text: String,
+        /// What is wrong.
+        #[source]
+        source: ParseRecordedNameError,
     },
     /// The reference behind `docker://` is malformed.
     #[error("'{text}' names no image in a registry")]
@@ -154,7 +164,10 @@ impl FromStr for SourceName {
             return Ok(Self::Engine { engine, name: name()? });
         }
         match word {
-            "recorded" => Ok(Self::Recorded(name()?)),
+            "recorded" => {
+                let parsed = rest.parse().map(Self::Recorded);
+                parsed.map_err(|source| ParseSourceError::Recorded { text: text.to_owned(), source })
+            }
             "oci" => parse_layout(text, rest),
             "oci-archive" => parse_archive(text, rest, ArchiveFormat::Oci),
             "docker-archive" => parse_archive(text, rest, ArchiveFormat::Hybrid),
@@ -249,7 +262,7 @@ mod tests {
             assert_eq!(name, expected, "{text}");
             assert_eq!(name.to_string(), text);
         }
-        for plain in ["app", "app:1.0", "team/app", "localhost:5000/app:1", "oci"] {
+        for plain in ["app", "app:1.0", "team/app", "localhost:5000/app:1", "oci", "app@3"] {
             assert_eq!(plain.parse::<SourceName>().expect(plain), recorded(plain));
         }
     }

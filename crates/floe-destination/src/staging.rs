@@ -16,6 +16,7 @@ use floe_image::oci::{Descriptor, Digest};
 use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
 use rustix::fs::FlockOperation;
 
+use crate::record::Stray;
 use crate::verify;
 
 /// What the name of every staging directory begins with: long enough that no user's own file has it.
@@ -73,16 +74,42 @@ fn lock_new(path: &Path) -> io::Result<Option<File>> {
 
 /// Removes the staging directories in `parent` that no living run holds.
 fn remove_leftovers(parent: &Path) -> io::Result<()> {
+    each_leftover(parent, |path| {
+        // One that cannot be removed is not this run's concern.
+        drop(fs::remove_dir_all(path));
+        Ok(())
+    })
+}
+
+/// The staging directories in `parent` that no living run holds, with their sizes; none where `parent` is not there.
+///
+/// # Errors
+///
+/// When a directory cannot be read.
+pub fn abandoned(parent: &Path) -> io::Result<Vec<Stray>> {
+    let mut found = Vec::new();
+    let looked = each_leftover(parent, |path| {
+        found.push(Stray::of(path)?);
+        Ok(())
+    });
+    match looked {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        looked => looked.map(|()| found),
+    }
+}
+
+/// Shows each staging directory in `parent` that no living run holds, while it is locked.
+fn each_leftover(parent: &Path, mut show: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let entry = entry?;
         let is_staging = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
         if !is_staging || !entry.file_type()?.is_dir() {
             continue;
         }
-        // One that vanished, belongs to another user or cannot be removed is not this run's concern.
+        // One that vanished or belongs to another user is not this run's concern.
         let Ok(directory) = File::open(entry.path()) else { continue };
         if rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            drop(fs::remove_dir_all(entry.path()));
+            show(&entry.path())?;
         }
     }
     Ok(())

@@ -52,9 +52,9 @@ impl Places {
         self.cache.join("spool")
     }
 
-    /// The GC roots of one recorded image.
-    pub(crate) fn gc_roots(&self, name: &str) -> PathBuf {
-        self.data.join("roots").join(name.replace(['/', ':'], "_"))
+    /// The GC roots of recorded images.
+    pub(crate) fn roots(&self) -> PathBuf {
+        self.data.join("roots")
     }
 }
 

@@ -21,7 +21,7 @@ use crate::terminal::Terminal;
 use crate::watch::Watch;
 
 /// Bytes that the cache keeps at most: a few large images.
-const CACHE_SIZE: u64 = 8_000_000_000;
+pub(crate) const CACHE_SIZE: u64 = 8_000_000_000;
 
 /// Threads that compress one layer: past these, layers side by side use the cores better, and each
 /// costs memory.

@@ -40,7 +40,7 @@ fn layer(contents: LayerContents) -> ImageLayer {
     let bytes = serde_json::to_vec(&contents).expect("JSON");
     let descriptor = Descriptor { size: 100, ..Descriptor::of(MediaType::LayerZstd, &bytes) };
     let diff_id = DiffId::new(Digest::of(&bytes));
-    ImageLayer { contents, layer: Layer { descriptor, diff_id, tar_size: 512 }, reason: "test".to_owned() }
+    ImageLayer { contents, layer: Layer { descriptor, diff_id }, reason: "test".to_owned() }
 }
 
 fn image(layers: Vec<ImageLayer>, env: &[&str]) -> Image {

@@ -102,12 +102,20 @@ impl Memo {
         self.write(&format!("fact-{kind}"), key, value)
     }
 
-    /// Forgets what was neither written nor used since a point in time; returns how many entries went.
+    /// Counts what was neither written nor used since a point in time.
+    ///
+    /// # Errors
+    /// When a directory cannot be listed.
+    pub fn unused(&self, since: SystemTime) -> io::Result<Unused> {
+        each_unused(&self.directory, since, &mut |_| Ok(()))
+    }
+
+    /// Forgets what was neither written nor used since a point in time; returns what went.
     ///
     /// # Errors
     /// When a directory cannot be listed, or an entry not removed.
-    pub fn prune(&self, older_than: SystemTime) -> io::Result<u64> {
-        prune_directory(&self.directory, older_than)
+    pub fn prune(&self, since: SystemTime) -> io::Result<Unused> {
+        each_unused(&self.directory, since, &mut |path| fs::remove_file(path))
     }
 
     fn place(&self, kind: &str, key: Digest) -> PathBuf {
@@ -179,14 +187,28 @@ fn mark_used(place: &Path) -> io::Result<()> {
     Ok(rustix::fs::utimensat(CWD, place, &times, AtFlags::empty())?)
 }
 
+/// Entries of a memo that nobody used for a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unused {
+    /// How many.
+    pub entries: u64,
+    /// The bytes of their files.
+    pub size: u64,
+}
+
+/// Treats each entry that was not used since a point in time, and counts those that are treated.
 #[expect(
     clippy::disallowed_methods,
     reason = "each entry is judged alone, so their order is of no consequence"
 )]
-fn prune_directory(directory: &Path, older_than: SystemTime) -> io::Result<u64> {
-    let mut removed = 0;
+fn each_unused(
+    directory: &Path,
+    since: SystemTime,
+    treat: &mut dyn FnMut(&Path) -> io::Result<()>,
+) -> io::Result<Unused> {
+    let mut unused = Unused::default();
     let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(unused),
         entries => entries?,
     };
     for entry in entries {
@@ -197,16 +219,19 @@ fn prune_directory(directory: &Path, older_than: SystemTime) -> io::Result<u64> 
             metadata => metadata?,
         };
         if metadata.is_dir() {
-            removed += prune_directory(&entry.path(), older_than)?;
-        } else if metadata.modified()? < older_than {
-            match fs::remove_file(entry.path()) {
+            let below = each_unused(&entry.path(), since, treat)?;
+            unused.entries += below.entries;
+            unused.size += below.size;
+        } else if metadata.modified()? < since {
+            match treat(&entry.path()) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 outcome => {
                     outcome?;
-                    removed += 1;
+                    unused.entries += 1;
+                    unused.size += metadata.len();
                 }
             }
         }
     }
-    Ok(removed)
+    Ok(unused)
 }

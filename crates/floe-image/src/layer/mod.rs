@@ -23,7 +23,7 @@ mod tests;
 pub use compression::{Compression, UnsupportedLevelError};
 pub use contents::{LayerContents, Owner, StoreEntry};
 pub use knowledge::Knowledge;
-pub use memo::{Memo, MemoKey};
+pub use memo::{Memo, MemoKey, Unused};
 pub use pack::{PackError, PackProgress, Packer};
 
 use serde::{Deserialize, Serialize};

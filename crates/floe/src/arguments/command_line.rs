@@ -7,8 +7,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::GlobalArguments;
 use crate::commands::{
-    build, completions, delete, derivation, export, images, inspect, load, login, logout, man, plan, push,
-    remove, run, tag, tags,
+    build, completions, delete, derivation, diff, export, gc, history, images, inspect, load, login, logout,
+    man, plan, push, remove, rollback, run, tag, tags,
 };
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
@@ -50,7 +50,11 @@ pub(crate) enum Command {
     Export(export::Arguments),
     Images(images::Arguments),
     Inspect(inspect::Arguments),
+    History(history::Arguments),
+    Diff(diff::Arguments),
+    Rollback(rollback::Arguments),
     Remove(remove::Arguments),
+    Gc(gc::Arguments),
     Login(login::Arguments),
     Logout(logout::Arguments),
     Tags(tags::Arguments),
@@ -99,7 +103,11 @@ impl CommandLine {
             Command::Export(arguments) => export::run(&arguments, terminal),
             Command::Images(arguments) => images::run(&arguments, terminal),
             Command::Inspect(arguments) => inspect::run(&arguments, terminal),
+            Command::History(arguments) => history::run(&arguments, terminal),
+            Command::Diff(arguments) => diff::run(&arguments, terminal),
+            Command::Rollback(arguments) => rollback::run(&arguments, terminal),
             Command::Remove(arguments) => remove::run(&arguments, terminal),
+            Command::Gc(arguments) => gc::run(&arguments, terminal),
             Command::Login(arguments) => login::run(&arguments, terminal),
             Command::Logout(arguments) => logout::run(&arguments, terminal),
             Command::Tags(arguments) => tags::run(&arguments, terminal),

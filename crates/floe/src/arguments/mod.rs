@@ -3,12 +3,14 @@
 //! The words of a command line come in; a [`CommandLine`] goes out, or a [`Failure`](crate::failure::Failure)
 //! in floe's own form. Each subcommand's own arguments are in its file in `commands`.
 
+mod age;
 mod command_line;
 mod global;
 mod image_flags;
 mod registry;
 mod selection;
 
+pub(crate) use age::Age;
 pub(crate) use command_line::{CommandLine, Early};
 pub(crate) use global::{ColorWhen, GlobalArguments, ProgressWhen};
 pub(crate) use image_flags::ImageFlags;

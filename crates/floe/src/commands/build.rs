@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use clap::Args;
-use floe_destination::{Delivered, DestinationName, ImageName, ParseDestinationError};
+use floe_destination::{Delivered, DestinationName, Generation, ImageName, ParseDestinationError};
 use floe_image::image::{Image, compose};
 use floe_image::layer::Compression;
 use serde_json::json;
@@ -92,13 +92,13 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
         let image = workshop.assemble(draft, compression, &hearsay, &cache)?;
         let roots = gathered.closure.roots().to_vec();
         let recorded = Recorded::new(image, roots, gathered.added, &store);
-        recorded::put(&places, &name, &recorded, terminal)?;
+        let generation = recorded::put(&places, &name, &recorded, terminal)?;
         cache.evict()?;
-        return report(terminal, &name, &recorded.image, &[], &[], started);
+        return report(terminal, &name, &recorded.image, Some(generation), &[], &[], started);
     }
     let image = workshop.assemble(draft, compression, &hearsay, &all_sinks(&opened))?;
     let delivered = workshop.finish(&image, &name, opened)?;
-    report(terminal, &name, &image, &destinations, &delivered, started)
+    report(terminal, &name, &image, None, &destinations, &delivered, started)
 }
 
 fn parse_destinations(texts: &[String]) -> Outcome<Vec<DestinationName>> {
@@ -151,6 +151,7 @@ fn report(
     terminal: &Terminal,
     name: &ImageName,
     image: &Image,
+    generation: Option<Generation>,
     destinations: &[DestinationName],
     delivered: &[Delivered],
     started: Instant,
@@ -163,7 +164,7 @@ fn report(
             .collect();
         let result = json!({
             "name": name.to_string(), "digest": digest, "size": size, "layers": image.layers.len(),
-            "platform": image.config.platform().to_string(), "delivered": places,
+            "generation": generation, "platform": image.config.platform().to_string(), "delivered": places,
         });
         // Where standard output carries the image itself, the result goes beside the events.
         if destinations.iter().any(|place| matches!(place, DestinationName::StandardOutput(_))) {
@@ -176,8 +177,9 @@ fn report(
     let layers = image.layers.len();
     terminal.note(format!("{name}  {} in {layers} layers, {took}", terminal::size(size)));
     terminal.note(digest);
-    if delivered.is_empty() {
-        terminal.note(format!("recorded; run it with: floe run {name}"));
+    if let Some(generation) = generation {
+        let repository = name.repository();
+        terminal.note(format!("recorded as {repository}@{generation}; run it with: floe run {name}"));
     }
     for place in delivered {
         terminal.note(format!("{}  {} written", place.location, terminal::size(place.written)));

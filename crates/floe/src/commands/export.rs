@@ -21,7 +21,7 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A recorded image, NAME[:TAG]
+    /// A recorded image, NAME[:TAG] or NAME@GENERATION
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
     /// The file, - for standard output, or a destination such as oci:DIR; a plain file is a docker-archive

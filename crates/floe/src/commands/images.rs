@@ -14,6 +14,8 @@ Examples:
   floe images --json | jq -r '.[].name'  for machines";
 
 /// List the recorded images
+///
+/// Each tag with the generation that it names; `floe history NAME` shows a name's other generations.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {}
@@ -24,19 +26,21 @@ pub(crate) fn run(_arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let mut table = Table::new([
         Column::Left("NAME"),
         Column::Left("TAG"),
+        Column::Right("GENERATION"),
         Column::Left("DIGEST"),
         Column::Left("PLATFORM"),
         Column::Right("LAYERS"),
         Column::Right("SIZE"),
         Column::Left("RECORDED"),
     ]);
-    let names = recorded::list(&places)?;
-    for name in &names {
-        let Recorded { image, recorded, .. } = recorded::read(&places, name)?;
+    let record = recorded::open(&places)?;
+    let names = recorded::names(&record)?;
+    for (name, generation) in &names {
+        let Recorded { image, recorded, .. } = recorded::read(&record, &name.repository(), *generation)?;
         let (digest, platform) = (image.digest(), image.config.platform().to_string());
         if terminal.is_json() {
             terminal.json(&json!({
-                "name": name.name(), "tag": name.tag(), "digest": digest, "platform": platform,
+                "name": name.name(), "tag": name.tag(), "generation": generation, "digest": digest, "platform": platform,
                 "layers": image.layers.len(), "size": image.compressed_size(), "recorded": recorded,
             }))?;
             continue;
@@ -44,6 +48,7 @@ pub(crate) fn run(_arguments: &Arguments, terminal: &Terminal) -> Outcome {
         table.row([
             name.name().to_owned(),
             name.tag().to_owned(),
+            generation.to_string(),
             digest.short(),
             platform,
             image.layers.len().to_string(),

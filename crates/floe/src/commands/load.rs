@@ -16,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   floe load podman          load the only recorded image
   floe load docker app      load app:latest
+  floe load podman app@2    load an earlier generation, as app:generation-2
   floe load ./result        load a recipe that `nix build` made into the engine that is there
   floe load containerd app:1.0";
 
@@ -29,7 +30,7 @@ pub(crate) struct Arguments {
     /// podman, docker or containerd [default: podman if it is there, else docker, else containerd]
     #[arg(value_name = "ENGINE")]
     pub(crate) engine: Option<String>,
-    /// A recorded image, NAME[:TAG], or a recipe file; may be left out when only one is recorded
+    /// A recorded image, NAME[:TAG] or NAME@GENERATION, or a recipe file; may be left out when only one is recorded
     #[arg(value_name = "IMAGE")]
     pub(crate) image: Option<String>,
 }

@@ -8,8 +8,13 @@ pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod push;
-pub(crate) mod remove;
 pub(crate) mod run;
+
+pub(crate) mod diff;
+pub(crate) mod gc;
+pub(crate) mod history;
+pub(crate) mod remove;
+pub(crate) mod rollback;
 
 pub(crate) mod login;
 pub(crate) mod logout;

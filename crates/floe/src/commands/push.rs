@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
-use crate::recipe_file;
 use crate::recorded::{self, Recorded};
 use crate::terminal::{Terminal, size};
 use crate::workshop::Workshop;
@@ -54,14 +53,12 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
 
 /// Splits words into an image, recorded or by its recipe file, and references.
 fn split(places: &Places, words: &[String]) -> Outcome<(ImageName, Recorded, Vec<Reference>)> {
-    let names = recorded::list(places)?;
-    let is_image = |word: &&String| {
-        recipe_file::path_of_word(word).is_some()
-            || word.parse::<ImageName>().is_ok_and(|name| names.contains(&name))
+    let first = match words.first() {
+        Some(word) if recorded::is_image(places, word)? => Some(word.as_str()),
+        _ => None,
     };
-    let first = words.first().filter(is_image);
     let rest = if first.is_some() { &words[1..] } else { words };
-    let (name, recorded) = recorded::find(places, first.map(String::as_str))?;
+    let (name, recorded) = recorded::find(places, first)?;
     let rest = match rest {
         // A name that begins with a registry's host says itself where the image goes.
         [] if name.has_host() => &words[..1],

@@ -30,7 +30,7 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A recorded image, NAME[:TAG]; may be left out when there is only one
+    /// A recorded image, NAME[:TAG] or NAME@GENERATION; may be left out when there is only one
     #[arg(value_name = "IMAGE")]
     pub(crate) image: Option<String>,
     /// Arguments that take the place of the image's cmd

@@ -9,5 +9,5 @@ mod quantity;
 mod table;
 
 pub(crate) use output::{Terminal, last_words};
-pub(crate) use quantity::{duration, rate, size};
+pub(crate) use quantity::{duration, rate, size, size_change};
 pub(crate) use table::{Column, Table};

@@ -1,5 +1,6 @@
 //! Sizes, rates and durations for people. Units are decimal, as in a registry's and a disk's: 1 MB is 1,000,000 bytes.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
@@ -27,6 +28,16 @@ pub(crate) fn size(bytes: u64) -> String {
         (_, tenths @ 0..1000) => format!("{}.{} {name}", tenths / 10, tenths % 10),
         _ => format!("{} {name}", rounded(1)),
     }
+}
+
+/// How a size changed: `+1.20 MB`, `-512 B`, `±0 B`.
+pub(crate) fn size_change(before: u64, after: u64) -> String {
+    let sign = match after.cmp(&before) {
+        Ordering::Greater => '+',
+        Ordering::Less => '-',
+        Ordering::Equal => '±',
+    };
+    format!("{sign}{}", size(after.abs_diff(before)))
 }
 
 /// A rate as a size a second: `412 MB/s`.
@@ -68,6 +79,13 @@ mod tests {
             (u64::MAX, "18447 PB"),
         ] {
             assert_eq!(size(bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn writes_changes_with_their_sign() {
+        for (before, after, expected) in [(0, 1000, "+1.00 kB"), (7, 2, "-5 B"), (3, 3, "±0 B")] {
+            assert_eq!(size_change(before, after), expected);
         }
     }
 

@@ -7,9 +7,11 @@
 mod closure;
 mod engines;
 mod forms;
+mod generations;
 mod identity;
 mod layout;
 mod program;
+mod record_crashes;
 mod registries;
 mod reproducible;
 mod root;

@@ -10,7 +10,8 @@ const NOT_PASSED_ON: [&str; 6] =
     ["CLICOLOR_FORCE", "COLUMNS", "NIX_REMOTE", "NO_COLOR", "RUST_BACKTRACE", "SOURCE_DATE_EPOCH"];
 
 /// Debian's packages of programs that the test kit does not know.
-const PACKAGES: [(&str, &str); 3] = [("nix", "nix-bin"), ("nix-store", "nix-bin"), ("umoci", "umoci")];
+const PACKAGES: [(&str, &str); 4] =
+    [("nix", "nix-bin"), ("nix-store", "nix-bin"), ("strace", "strace"), ("umoci", "umoci")];
 
 /// A folder to work in, with a record, a memo and a cache of its own.
 pub(crate) struct Desk {
@@ -36,6 +37,16 @@ impl Desk {
     /// A path in the working folder as text.
     pub(crate) fn text(&self, name: &str) -> String {
         text(&self.path(name)).to_owned()
+    }
+
+    /// Where floe keeps its memo and blobs.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.folder.path().join("cache")
+    }
+
+    /// Where floe keeps its record.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Writes a file of the working folder, with the folders on the way to it.

@@ -2,7 +2,7 @@
 
 use crate::program::transcript;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: &[&str] = &[
     "build",
     "plan",
     "run",
@@ -17,6 +17,10 @@ const COMMANDS: [&str; 16] = [
     "tags",
     "tag",
     "delete",
+    "history",
+    "diff",
+    "rollback",
+    "gc",
     "completions",
     "man",
 ];

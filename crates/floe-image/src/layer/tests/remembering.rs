@@ -92,7 +92,7 @@ fn damaged_entries_are_misses_and_are_written_anew() {
 #[test]
 fn prunes_what_was_not_used() {
     let (folder, memo) = memo();
-    assert_eq!(memo.prune(UNIX_EPOCH).expect("an empty memo"), 0);
+    assert_eq!(memo.prune(UNIX_EPOCH).expect("an empty memo").entries, 0);
     let (old, used) = (Digest::of(b"old"), Digest::of(b"used"));
     let long_ago = UNIX_EPOCH + Duration::from_secs(1_000_000);
     for key in [old, used] {
@@ -102,7 +102,11 @@ fn prunes_what_was_not_used() {
         std::fs::File::open(file).and_then(|file| file.set_modified(long_ago)).expect("a time");
     }
     assert!(memo.fact("platform", used).is_some());
-    assert_eq!(memo.prune(long_ago + Duration::from_secs(1)).expect("a pruned memo"), 1);
+    let since = long_ago + Duration::from_secs(1);
+    let unused = memo.unused(since).expect("a memo");
+    assert!(unused.entries == 1 && unused.size > 0, "{unused:?}");
+    assert_eq!(memo.prune(since).expect("a pruned memo"), unused);
+    assert_eq!(memo.unused(since).expect("a memo").entries, 0);
     assert_eq!(memo.fact("platform", old), None);
     assert!(memo.fact("platform", used).is_some());
 }
