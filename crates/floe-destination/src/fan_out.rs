@@ -8,13 +8,26 @@ use floe_image::{BlobError, BlobSink, BlobWriter};
 /// Several sinks as one.
 pub struct FanOut<'a> {
     sinks: Vec<&'a dyn BlobSink>,
+    /// Whether sinks that would ask later get blobs now.
+    gives_now: bool,
 }
 
 impl<'a> FanOut<'a> {
     /// Joins sinks; none at all takes every blob and keeps nothing.
     #[must_use]
     pub fn new(sinks: Vec<&'a dyn BlobSink>) -> Self {
-        Self { sinks }
+        Self { sinks, gives_now: false }
+    }
+
+    /// Joins sinks and gives each what it lacks now, also where it would ask later: for blobs that come from afar, and
+    /// should come once.
+    #[must_use]
+    pub fn giving_now(sinks: Vec<&'a dyn BlobSink>) -> Self {
+        Self { sinks, gives_now: true }
+    }
+
+    fn is_wanted(&self, sink: &dyn BlobSink, blob: &Descriptor) -> Result<bool, BlobError> {
+        if self.gives_now { sink.holds(blob).map(|held| !held) } else { sink.wants(blob) }
     }
 }
 
@@ -29,12 +42,12 @@ impl BlobSink for FanOut<'_> {
     }
 
     fn asks_later(&self) -> bool {
-        self.sinks.iter().all(|sink| sink.asks_later())
+        !self.gives_now && self.sinks.iter().all(|sink| sink.asks_later())
     }
 
     fn wants(&self, blob: &Descriptor) -> Result<bool, BlobError> {
         for sink in &self.sinks {
-            if sink.wants(blob)? {
+            if self.is_wanted(*sink, blob)? {
                 return Ok(true);
             }
         }
@@ -44,7 +57,7 @@ impl BlobSink for FanOut<'_> {
     fn begin(&self, known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
         let mut writers = Vec::with_capacity(self.sinks.len());
         for sink in &self.sinks {
-            if known.map_or(Ok(true), |blob| sink.wants(blob))? {
+            if known.map_or(Ok(true), |blob| self.is_wanted(*sink, blob))? {
                 writers.push(sink.begin(known)?);
             }
         }

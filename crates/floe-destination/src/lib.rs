@@ -8,6 +8,7 @@
 
 mod archive;
 mod cache;
+mod copy;
 mod destination;
 mod destination_name;
 mod documents;
@@ -16,6 +17,7 @@ mod fan_out;
 mod image_name;
 mod manifests;
 mod oci_layout;
+mod parallel;
 mod record;
 pub mod registry;
 mod source;
@@ -25,6 +27,7 @@ mod verify;
 
 pub use archive::{Archive, ArchiveDestination, ArchiveFormat, OpenArchiveError};
 pub use cache::{BlobCache, OpenCacheError};
+pub use copy::{BlobObserver, CopyObserver, copy};
 pub use destination::{DeliverError, Delivered, Destination, Either};
 pub use destination_name::{DestinationName, ParseDestinationError};
 pub use documents::{Documents, MAX_DOCUMENT, ReadDocumentsError, read_bytes};

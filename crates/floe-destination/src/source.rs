@@ -21,6 +21,11 @@ pub trait ImageSource: BlobSource {
 
     /// What the image is called there, for a destination whose name was left out.
     fn name(&self) -> Option<&ImageName>;
+
+    /// Whether bytes come over a network, so that they should come once only.
+    fn is_remote(&self) -> bool {
+        false
+    }
 }
 
 /// Why a source could not be opened.

@@ -18,10 +18,13 @@ pub mod configuration;
 
 mod commands;
 
+mod copying;
+mod doors;
 mod gather;
 mod places;
 mod recipe_file;
 mod recorded;
+mod recorded_source;
 mod registries;
 mod settings;
 mod watch;

@@ -52,6 +52,15 @@ impl Places {
         self.cache.join("spool")
     }
 
+    /// Makes the spool.
+    pub(crate) fn make_spool(&self) -> Result<PathBuf, Failure> {
+        let spool = self.spool();
+        std::fs::create_dir_all(&spool).map_err(|error| {
+            Failure::from(anyhow::Error::new(error).context(format!("cannot make {}", spool.display())))
+        })?;
+        Ok(spool)
+    }
+
     /// The GC roots of recorded images.
     pub(crate) fn roots(&self) -> PathBuf {
         self.data.join("roots")

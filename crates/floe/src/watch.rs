@@ -1,11 +1,13 @@
 //! Shows on the terminal what the libraries' observers are told.
 
+use floe_destination::{BlobObserver, CopyObserver};
 use floe_image::image::{DraftLayer, LayerObserver, Observer};
 use floe_image::layer::{Layer, LayerContents, PackProgress};
+use floe_image::oci::Descriptor;
 
 use crate::progress::{Blob, BlobDone, Progress};
 
-/// Shows how far assembling is.
+/// Shows how far assembling or copying is.
 pub(crate) struct Watch(pub(crate) Progress);
 
 impl Observer for Watch {
@@ -35,6 +37,32 @@ impl PackProgress for WatchLayer {
 impl LayerObserver for WatchLayer {
     fn done(self: Box<Self>, layer: &Layer) {
         self.0.done(layer.descriptor.digest, layer.descriptor.size);
+    }
+}
+
+impl CopyObserver for Watch {
+    fn planned(&self, blobs: &[Descriptor]) {
+        self.0.planned(blobs.len(), blobs.iter().map(|blob| blob.size).sum());
+    }
+
+    fn begun<'a>(&'a self, blob: &'a Descriptor) -> Box<dyn BlobObserver + 'a> {
+        Box::new(WatchBlob { shown: self.0.begin(&blob.digest.short(), blob.size), blob })
+    }
+}
+
+/// Shows how far one blob is.
+struct WatchBlob<'a> {
+    shown: Blob,
+    blob: &'a Descriptor,
+}
+
+impl BlobObserver for WatchBlob<'_> {
+    fn moved(&self, bytes: u64) {
+        self.shown.advance(bytes);
+    }
+
+    fn done(self: Box<Self>) {
+        self.shown.done(self.blob.digest, self.blob.size);
     }
 }
 

@@ -1,21 +1,19 @@
 //! The workshop: what every command that makes or moves image bytes works with. It opens the memo and
 //! the blob cache.
 
-use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use floe_destination::registry::{PushConfig, Registry, RegistryConfig, RegistryDestination};
-use floe_destination::{
-    BlobCache, DeliverError, Delivered, Destination, DestinationName, Documents, FanOut, ImageName,
-};
+use floe_destination::{BlobCache, Delivered, Destination, DestinationName, Documents, FanOut, ImageName};
 use floe_image::BlobSink;
 use floe_image::image::{self, Draft, Image, PreviousImages, RecipeBlobs};
 use floe_image::layer::{Compression, Knowledge, Layer, Memo, MemoKey, PackError, Packer};
 use floe_image::oci::Digest;
 use floe_store::TreeSource;
 
-use crate::failure::{Failure, Kind, Outcome, io_kind};
+use crate::doors::explain_delivery;
+use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::terminal::Terminal;
 use crate::watch::Watch;
@@ -68,7 +66,7 @@ impl Knowledge for Hearsay {
 impl Workshop<'_> {
     /// The blob cache.
     pub(crate) fn cache(&self) -> Outcome<BlobCache> {
-        Ok(BlobCache::open(&self.places.blobs(), CACHE_SIZE)?)
+        cache(self.places)
     }
 
     /// The memo of packed layers.
@@ -142,9 +140,7 @@ impl Workshop<'_> {
 
     /// Opens a destination.
     pub(crate) fn open(&self, name: &DestinationName) -> Outcome<Box<dyn Destination>> {
-        let spool = self.places.spool();
-        std::fs::create_dir_all(&spool)
-            .map_err(|error| anyhow::Error::new(error).context(format!("cannot make {}", spool.display())))?;
+        let spool = self.places.make_spool()?;
         match name {
             DestinationName::Registry(reference) => {
                 let registry = Registry::new(RegistryConfig::of_process()?)?;
@@ -168,12 +164,27 @@ impl Workshop<'_> {
     }
 
     fn threads(&self) -> NonZeroUsize {
-        self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+        self.threads.unwrap_or_else(processors)
     }
 
     fn packer(&self, compression: Compression) -> Outcome<Packer> {
-        Packer::new(compression, self.threads().min(MOST_THREADS_FOR_A_LAYER)).map_err(Failure::usage)
+        packer(compression, self.threads())
     }
+}
+
+/// A thread for each processor.
+pub(crate) fn processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Packs layers, each on some of so many threads.
+pub(crate) fn packer(compression: Compression, threads: NonZeroUsize) -> Outcome<Packer> {
+    Packer::new(compression, threads.min(MOST_THREADS_FOR_A_LAYER)).map_err(Failure::usage)
+}
+
+/// The blob cache.
+pub(crate) fn cache(places: &Places) -> Outcome<BlobCache> {
+    Ok(BlobCache::open(&places.blobs(), CACHE_SIZE)?)
 }
 
 /// One sink in place of several: each blob is packed once.
@@ -202,21 +213,4 @@ fn explain(error: image::AssembleError) -> Failure {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
-}
-
-fn explain_delivery(error: DeliverError) -> Failure {
-    let is_foreign = matches!(error, DeliverError::NotALayout(_) | DeliverError::Malformed { .. });
-    let is_index = matches!(error, DeliverError::OneImage { .. });
-    let failure = Failure::from(error);
-    let hint = match io_kind(&failure.error) {
-        Some(ErrorKind::BrokenPipe) => return Failure { kind: Kind::BrokenPipe, ..failure },
-        Some(ErrorKind::NotFound) => "make the directory that it goes into first",
-        Some(ErrorKind::PermissionDenied) => "name a place that this user may write to",
-        Some(ErrorKind::IsADirectory) => "name a file in it, or write a layout: oci:DIR",
-        None if is_index => "name one of its platforms: --platform linux/amd64",
-        Some(ErrorKind::NotADirectory) => "name a path whose parents are directories",
-        None if is_foreign => "name a new directory: oci:DIR writes nothing into a directory of other things",
-        _ => return failure,
-    };
-    failure.hint(hint)
 }

@@ -17,6 +17,7 @@ use floe_image::{BlobError, BlobSink, BlobSource};
 use rustix::fs::FlockOperation;
 
 use crate::destination::{DeliverError, Delivered, Destination};
+use crate::parallel;
 use crate::staging::{self, StagedBlobs};
 use crate::{ImageName, Manifests};
 
@@ -28,6 +29,9 @@ pub(crate) const REFERENCE_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// The annotation that holds the full name under which containerd imports an entry.
 pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// Blobs that are fetched side by side: one alone seldom fills a network's way, and more than a few only share it.
+const FETCHES: usize = 4;
 
 /// Up to so many blobs are flushed alone: a repeated build brings a manifest, a config and a layer or two, and should not
 /// wait for what other programs have written to the file system.
@@ -69,10 +73,9 @@ impl OciLayoutDestination {
         for document in manifests.documents() {
             stage(&document.descriptor, &|| self.staged.write(&document.descriptor, &document.bytes))?;
         }
-        for blob in &manifests.blobs()? {
-            stage(blob, &|| self.staged.fetch(blob, blobs))?;
-        }
-        Ok(())
+        parallel::for_each(&manifests.blobs()?, FETCHES, |blob| {
+            stage(blob, &|| self.staged.fetch(blob, blobs))
+        })
     }
 
     /// Moves the staged blobs to their names; returns their bytes.

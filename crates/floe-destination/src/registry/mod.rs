@@ -12,7 +12,6 @@ mod blob_mount;
 mod blob_upload;
 mod destination;
 mod manifest;
-mod parallel;
 mod previous_images;
 mod pull;
 mod push;

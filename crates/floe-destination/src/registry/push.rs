@@ -18,9 +18,9 @@ use super::blob_upload::{BlobUpload, UploadError, exists};
 use super::client::{OpenRegistryError, Registry, Repository};
 use super::config::RegistryEvent;
 use super::manifest::{ManifestError, ManifestName};
-use super::parallel;
 use super::referrers::ReferrersError;
 use super::response::ExchangeError;
+use crate::parallel;
 use crate::{ManifestDocument, Manifests, ParsedManifest, ReadDocumentsError};
 
 /// More children of a previous index than are worth reading.

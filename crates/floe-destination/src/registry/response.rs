@@ -150,6 +150,22 @@ impl ExchangeError {
         innermost
     }
 
+    /// The host that refused or could not be reached, where the error is about one.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => Some(&refusal.host),
+            Self::Authorization { .. } => None,
+            Self::Connect { host, .. }
+            | Self::Broken { host, .. }
+            | Self::Stalled { host, .. }
+            | Self::Tls { host, .. }
+            | Self::Redirect { host, .. }
+            | Self::TooLong { host, .. }
+            | Self::Unexpected { host, .. } => Some(host),
+        }
+    }
+
     /// The registry's answer, when it gave one.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {

@@ -62,4 +62,8 @@ impl ImageSource for RegistrySource {
     fn name(&self) -> Option<&ImageName> {
         self.name.as_ref()
     }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
 }

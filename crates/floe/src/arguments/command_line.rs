@@ -7,8 +7,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::GlobalArguments;
 use crate::commands::{
-    build, completions, delete, derivation, diff, export, gc, history, images, inspect, load, login, logout,
-    man, plan, push, remove, rollback, run, tag, tags,
+    build, completions, copy, delete, derivation, diff, export, gc, history, images, inspect, load, login,
+    logout, man, plan, pull, push, remove, rollback, run, tag, tags,
 };
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Load(load::Arguments),
     Push(push::Arguments),
     Export(export::Arguments),
+    Copy(copy::Arguments),
+    Pull(pull::Arguments),
     Images(images::Arguments),
     Inspect(inspect::Arguments),
     History(history::Arguments),
@@ -101,6 +103,8 @@ impl CommandLine {
             Command::Load(arguments) => load::run(&arguments, terminal),
             Command::Push(arguments) => push::run(&arguments, terminal),
             Command::Export(arguments) => export::run(&arguments, terminal),
+            Command::Copy(arguments) => copy::run(&arguments, terminal),
+            Command::Pull(arguments) => pull::run(&arguments, terminal),
             Command::Images(arguments) => images::run(&arguments, terminal),
             Command::Inspect(arguments) => inspect::run(&arguments, terminal),
             Command::History(arguments) => history::run(&arguments, terminal),

@@ -7,6 +7,7 @@ mod age;
 mod command_line;
 mod global;
 mod image_flags;
+mod platform;
 mod registry;
 mod selection;
 
@@ -14,6 +15,7 @@ pub(crate) use age::Age;
 pub(crate) use command_line::{CommandLine, Early};
 pub(crate) use global::{ColorWhen, GlobalArguments, ProgressWhen};
 pub(crate) use image_flags::ImageFlags;
+pub(crate) use platform::PlatformArguments;
 pub(crate) use registry::RegistryArguments;
 pub(crate) use selection::{Selection, SelectionFlags};
 

@@ -4,17 +4,18 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use clap::Args;
-use floe_destination::{Delivered, DestinationName, Generation, ImageName, ParseDestinationError};
+use floe_destination::{Delivered, DestinationName, Generation, ImageName};
 use floe_image::image::{Image, compose};
 use floe_image::layer::Compression;
 use serde_json::json;
 
 use crate::arguments::{Selection, SelectionFlags};
 use crate::configuration::ImageOptions;
+use crate::doors::parse_destinations;
 use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, gather, store};
 use crate::places::Places;
-use crate::recorded::{self, IMAGE_NAME_HINT, Recorded};
+use crate::recorded::{self, Recorded};
 use crate::settings::settings;
 use crate::terminal::{self, Terminal, duration};
 use crate::workshop::{Hearsay, Workshop, all_sinks};
@@ -99,22 +100,6 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     let image = workshop.assemble(draft, compression, &hearsay, &all_sinks(&opened))?;
     let delivered = workshop.finish(&image, &name, opened)?;
     report(terminal, &name, &image, None, &destinations, &delivered, started)
-}
-
-fn parse_destinations(texts: &[String]) -> Outcome<Vec<DestinationName>> {
-    let parse = |text: &String| text.parse::<DestinationName>().map_err(explain_destination);
-    texts.iter().map(parse).collect()
-}
-
-fn explain_destination(error: ParseDestinationError) -> Failure {
-    let hint = match error {
-        ParseDestinationError::Tag { .. } => "write a tag such as 1.0: --to oci:images:1.0",
-        ParseDestinationError::Name { .. } | ParseDestinationError::Reference { .. } => IMAGE_NAME_HINT,
-        ParseDestinationError::Unknown(_) | ParseDestinationError::NoPath(_) => {
-            "write a layout with --to oci:DIR, a file with --to docker-archive:FILE, or load it: --to podman:"
-        }
-    };
-    Failure::usage(error).hint(hint)
 }
 
 /// zstd, unless a destination may be read by docker before version 23, which knows gzip alone.

@@ -193,8 +193,7 @@ impl Site {
 
     fn archive(&self, out: &Path, terminal: &Terminal) -> Outcome {
         let file = File::create_new(out).with_context(|| format!("cannot make {}", out.display()))?;
-        let spool = self.places.spool();
-        fs::create_dir_all(&spool).with_context(|| format!("cannot make {}", spool.display()))?;
+        let spool = self.places.make_spool()?;
         // Down a stream, since whatever else was written beside the output would lie in the store.
         let name = out.display().to_string();
         let archive = ArchiveDestination::stream(Box::new(file), &name, ArchiveFormat::Hybrid, &spool)?;

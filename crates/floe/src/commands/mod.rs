@@ -3,10 +3,12 @@
 pub(crate) mod build;
 pub(crate) mod plan;
 
+pub(crate) mod copy;
 pub(crate) mod export;
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod load;
+pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod run;
 

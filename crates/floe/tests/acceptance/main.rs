@@ -5,6 +5,7 @@
 //! a failure that names its package.
 
 mod closure;
+mod copies;
 mod engines;
 mod forms;
 mod generations;

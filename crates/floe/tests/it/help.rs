@@ -9,6 +9,8 @@ const COMMANDS: &[&str] = &[
     "load",
     "push",
     "export",
+    "copy",
+    "pull",
     "images",
     "inspect",
     "remove",

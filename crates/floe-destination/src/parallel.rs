@@ -7,7 +7,7 @@ use std::thread;
 
 /// Does `work` for each item, at most `limit` at once, beginning in order. The first error stops what has not begun
 /// and is returned once all that has begun has ended.
-pub(super) fn for_each<T: Sync, E: Send>(
+pub(crate) fn for_each<T: Sync, E: Send>(
     items: &[T],
     limit: usize,
     work: impl Fn(&T) -> Result<(), E> + Sync,
