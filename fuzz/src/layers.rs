@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{self, Write};
 
+use floe_image::layer::Layer;
 use floe_image::oci::{Descriptor, DiffId, Digest, MediaType};
 use floe_image::unpack::{
-    ExtractConfig, LayerBlob, Layers, Limits, MergedTree, TreePath, extract, read_files,
+    ExtractConfig, Layer, Layers, Limits, MergedTree, TreePath, extract, read_files,
 };
 use floe_image::{BlobError, BlobSource};
 
@@ -35,11 +36,11 @@ pub(crate) fn layers(bytes: &[u8]) {
         Some(middle) => vec![bytes[..middle].to_vec(), bytes[middle + SEPARATOR.len()..].to_vec()],
         None => vec![bytes.to_vec()],
     };
-    let blob = |bytes: &Vec<u8>| LayerBlob {
+    let blob = |bytes: &Vec<u8>| Layer {
         descriptor: Descriptor::of(MediaType::LayerTar, bytes),
         diff_id: DiffId::new(Digest::of(bytes)),
     };
-    let blobs: Vec<LayerBlob> = parts.iter().map(blob).collect();
+    let blobs: Vec<Layer> = parts.iter().map(blob).collect();
     let source = Blobs(parts);
     let layers = Layers { source: &source, layers: &blobs, limits: LIMITS };
     let Ok(tree) = MergedTree::read(&layers) else { return };

@@ -14,7 +14,7 @@ use floe_store::TreeSource;
 
 use super::{Draft, DraftLayer, Image, ImageLayer};
 use crate::layer::{Knowledge, Layer, LayerContents, Memo, MemoKey, PackError, PackProgress, Packer};
-use crate::oci::{Descriptor, History, MediaType, RootFs};
+use crate::oci::{Descriptor, History, MediaType};
 use crate::{BlobError, BlobSink, BlobSource, BlobWriter};
 
 /// Layers that a sink is asked for at once: asking is waiting for answers from afar.
@@ -102,16 +102,17 @@ pub fn assemble(draft: Draft, workshop: &Workshop<'_>, sink: &dyn BlobSink) -> R
     let layers = deliver_layers(&draft, workshop, sink)?;
 
     let mut config = draft.config;
-    config.rootfs = RootFs::layers(layers.iter().map(|layer| layer.diff_id).collect());
-    config.history = draft.layers.iter().map(|layer| history(layer, config.created.clone())).collect();
+    config.rootfs.diff_ids.extend(layers.iter().map(|layer| layer.diff_id));
+    let created = config.created.clone();
+    config.history.extend(draft.layers.iter().map(|layer| history(layer, created.clone())));
     let join = |(draft, layer): (DraftLayer, Layer)| ImageLayer {
         contents: draft.contents,
         layer,
         reason: draft.reason,
     };
     let layers = draft.layers.into_iter().zip(layers).map(join).collect();
-    let image =
-        Image { layers, config, annotations: draft.annotations, compression: workshop.packer.compression() };
+    let Draft { base, annotations, .. } = draft;
+    let image = Image { base, layers, config, annotations, compression: workshop.packer.compression() };
 
     deliver_config(&image, sink).map_err(AssembleError::Config)?;
     Ok(image)
@@ -124,7 +125,7 @@ fn history(layer: &DraftLayer, created: Option<String>) -> History {
             let names: Vec<&str> = paths.iter().map(|entry| entry.path.name()).collect();
             names.join(" ")
         }
-        LayerContents::Root(_) => layer.reason.clone(),
+        LayerContents::Root(_) | LayerContents::Entries { .. } => layer.reason.clone(),
     };
     History { created, created_by: Some("floe".to_owned()), comment: Some(comment), ..History::default() }
 }

@@ -1,18 +1,31 @@
 //! An image is layers and a config, joined by a manifest.
 //!
-//! [`Settings`] and a closure come in; [`compose()`] draws up what each layer holds and how a container
+//! [`Settings`] and a closure come in, and perhaps a [`Base`] to build upon; [`compose()`] draws up what each layer holds and how a container
 //! starts; [`assemble()`] packs the layers into a sink; the [`Image`] that goes out is a recipe: it
 //! names every byte and can be stored, and [`RecipeBlobs`] makes the blobs again from the store.
 
-mod assemble;
+mod settings;
+
+mod base;
+mod inherited;
+
 mod compose;
+
+mod account;
+mod config;
+mod root;
+
+mod assemble;
 mod previous;
 mod recipe;
-mod settings;
-mod users;
+
+#[cfg(test)]
+mod tests;
 
 pub use assemble::{AssembleError, LayerObserver, Observer, Workshop, assemble};
+pub use base::{Base, BaseLayer, BlobOrigin, ReadBaseError};
 pub use compose::{ComposeError, Draft, DraftLayer, compose};
+pub use inherited::{InheritedField, ParseInheritedFieldError};
 pub use previous::PreviousImages;
 pub use recipe::{Image, ImageLayer, RecipeBlobs};
 pub use settings::{Settings, User};

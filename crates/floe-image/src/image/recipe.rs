@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use floe_store::TreeSource;
 use serde::{Deserialize, Serialize};
 
-use super::{Draft, DraftLayer, MEMO_KEY_ANNOTATION, STORE_PATHS_ANNOTATION};
+use super::{BaseLayer, Draft, DraftLayer, MEMO_KEY_ANNOTATION, STORE_PATHS_ANNOTATION};
 use crate::layer::{Compression, Layer, LayerContents, MemoKey, Packer};
 use crate::oci::{Config, Descriptor, Digest, Manifest, MediaType, canonical_json};
 use crate::{BlobError, BlobSource};
@@ -15,7 +15,10 @@ use crate::{BlobError, BlobSource};
 /// An image as a recipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// The layers, bottom first.
+    /// The layers of the image that this one is built upon, bottom first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base: Vec<BaseLayer>,
+    /// The layers above them, bottom first.
     pub layers: Vec<ImageLayer>,
     /// The config, whole.
     pub config: Config,
@@ -46,9 +49,10 @@ impl Image {
     /// The manifest, whose canonical bytes the image's digest is the digest of.
     #[must_use]
     pub fn manifest(&self) -> Manifest {
-        let layers = self.layers.iter().map(|layer| layer.annotated_descriptor(self.compression)).collect();
+        let base = self.base.iter().map(|base| base.layer.descriptor.clone());
+        let own = self.layers.iter().map(|layer| layer.annotated_descriptor(self.compression));
         let config = Descriptor::of(MediaType::Config, &self.config_bytes());
-        Manifest::image(config, layers, self.annotations.clone())
+        Manifest::image(config, base.chain(own).collect(), self.annotations.clone())
     }
 
     /// The image before it was packed, to be assembled again in another way.
@@ -58,7 +62,11 @@ impl Image {
             .layers
             .iter()
             .map(|layer| DraftLayer { contents: layer.contents.clone(), reason: layer.reason.clone() });
-        Draft { layers: layers.collect(), config: self.config.clone(), annotations: self.annotations.clone() }
+        let mut config = self.config.clone();
+        config.rootfs.diff_ids.truncate(self.base.len());
+        config.history.truncate(config.history.len().saturating_sub(self.layers.len()));
+        let (base, annotations) = (self.base.clone(), self.annotations.clone());
+        Draft { base, layers: layers.collect(), config, annotations }
     }
 
     /// The digest of the image's manifest.
@@ -67,10 +75,17 @@ impl Image {
         Digest::of(&canonical_json::to_vec(&self.manifest()))
     }
 
-    /// The sum of the layers' blobs, in bytes.
+    /// The sum of all layers' blobs, in bytes.
     #[must_use]
     pub fn compressed_size(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.layer.descriptor.size).sum()
+        let base = self.base.iter().map(|base| &base.layer);
+        base.chain(self.layers.iter().map(|layer| &layer.layer)).map(|layer| layer.descriptor.size).sum()
+    }
+
+    /// How many layers the image has, those of its base among them.
+    #[must_use]
+    pub fn layer_count(&self) -> usize {
+        self.base.len() + self.layers.len()
     }
 }
 
@@ -88,7 +103,7 @@ impl ImageLayer {
     }
 }
 
-/// An image's blobs, taken from a cache where it has them, else packed again from the store.
+/// An image's blobs, taken from a cache where it has them, else packed again from the store; a base's are fetched.
 pub struct RecipeBlobs<'a> {
     /// The image.
     pub image: &'a Image,
@@ -96,6 +111,8 @@ pub struct RecipeBlobs<'a> {
     pub trees: &'a dyn TreeSource,
     /// Where blobs may lie ready.
     pub cache: Option<&'a dyn BlobSource>,
+    /// Where the layers of its base are, which nothing here can make.
+    pub base: &'a dyn BlobSource,
     /// Packs the layers again, with the image's compression.
     pub packer: &'a Packer,
 }
@@ -109,6 +126,9 @@ impl BlobSource for RecipeBlobs<'_> {
                 Err(BlobError::Missing(_) | BlobError::WrongBytes { .. }) if out.written == 0 => {}
                 outcome => return outcome,
             }
+        }
+        if self.image.base.iter().any(|base| base.layer.descriptor.digest == blob.digest) {
+            return self.base.copy_to(blob, &mut out);
         }
         let layer = self.image.layers.iter().find(|layer| layer.layer.descriptor.digest == blob.digest);
         match layer {

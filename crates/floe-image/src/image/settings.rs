@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use floe_store::StorePath;
 use jiff::Timestamp;
 
+use super::Base;
 use crate::layer::Owner;
 use crate::layer::root_tree::{Conflicts, RootEntry};
 use crate::oci::{Healthcheck, Platform};
@@ -17,9 +18,11 @@ pub struct Settings {
     pub platform: Platform,
     /// When the image counts as made; part of its digest.
     pub created: Timestamp,
-    /// Who runs in it.
-    pub user: User,
-    /// What is always run; `None`: the first root's own program, when it has one.
+    /// The image that it is built upon.
+    pub base: Option<Base>,
+    /// Who runs in it; `None`: the base's user, else 1000:1000.
+    pub user: Option<User>,
+    /// What is always run; `None`: the base's, else the first root's own program, when it has one.
     pub entrypoint: Option<Vec<String>>,
     /// Arguments of the entrypoint.
     pub cmd: Option<Vec<String>>,

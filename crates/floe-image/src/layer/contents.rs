@@ -3,7 +3,7 @@
 use floe_store::{NarHash, StoreDir, StorePath};
 use serde::{Deserialize, Serialize};
 
-use super::root_tree::RootTree;
+use super::root_tree::{RootEntry, RootTree};
 
 /// What one layer holds. Equal contents with equal compression give equal bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,11 @@ pub enum LayerContents {
     },
     /// What stands outside the store: links to packages, literal files, folders.
     Root(RootTree),
+    /// Nodes outside the store, exactly these: what a root tree comes to above a base, whose directories stay as they are.
+    Entries {
+        /// The nodes. Invariant: sorted by the parts of their paths, each path once.
+        entries: Vec<RootEntry>,
+    },
 }
 
 /// One store path with the identity of its bytes.
@@ -43,12 +48,12 @@ pub struct Owner {
 }
 
 impl LayerContents {
-    /// The bytes of content that packing reads, for progress: the NAR sizes, or 0 for a root tree.
+    /// The bytes of content that packing reads, for progress: the NAR sizes, or 0 for what stands outside the store.
     #[must_use]
     pub fn nar_size(&self) -> u64 {
         match self {
             Self::StorePaths { paths, .. } => paths.iter().map(|entry| entry.nar_size).sum(),
-            Self::Root(_) => 0,
+            Self::Root(_) | Self::Entries { .. } => 0,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! [`LayerContents`] says what a layer holds, by NAR hash, so that it can be remembered ([`Memo`]) and
 //! packed again from the store at any time; a [`Packer`] reads each file once and writes the blob.
 
+mod base_root;
 mod compression;
 mod contents;
 mod digest_writer;
@@ -20,6 +21,7 @@ mod tar;
 #[cfg(test)]
 mod tests;
 
+pub use base_root::BaseRoot;
 pub use compression::{Compression, UnsupportedLevelError};
 pub use contents::{LayerContents, Owner, StoreEntry};
 pub use knowledge::Knowledge;

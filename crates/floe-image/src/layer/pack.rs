@@ -192,6 +192,11 @@ fn write_tar(
                 write_root_entry(&entry, stream)?;
             }
         }
+        LayerContents::Entries { entries } => {
+            for entry in entries {
+                write_root_entry(entry, stream)?;
+            }
+        }
     }
     Ok(stream.write(&tar::END)?)
 }

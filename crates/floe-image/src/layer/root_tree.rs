@@ -12,7 +12,7 @@ use floe_store::tree::{NodeKind, WalkError};
 use floe_store::{StoreDir, StorePath, TreeSource};
 use serde::{Deserialize, Serialize};
 
-use super::{Owner, StoreEntry};
+use super::{BaseRoot, Owner, StoreEntry};
 
 /// What stands outside the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,10 +110,23 @@ impl RootTree {
     /// # Errors
     /// When two packages hold the same file, or a package cannot be read.
     pub fn expand(&self, trees: &dyn TreeSource) -> Result<Vec<RootEntry>, RootTreeError> {
-        let mut merge = Merge { tree: self, trees, entries: BTreeMap::new() };
+        self.expand_onto(&BaseRoot::default(), trees)
+    }
+
+    /// The nodes that the tar holds when it lies above a base: the base's links to directories are followed, and
+    /// directories that it has are not among the nodes, so that they stay as they are.
+    ///
+    /// # Errors
+    /// When two packages hold the same file, or a package cannot be read.
+    pub fn expand_onto(
+        &self,
+        base: &BaseRoot,
+        trees: &dyn TreeSource,
+    ) -> Result<Vec<RootEntry>, RootTreeError> {
+        let mut merge =
+            Merge { tree: self, base, trees, entries: BTreeMap::new(), packages: BTreeMap::new() };
         for literal in &self.literals {
-            merge.add_parents(&literal.path);
-            merge.entries.insert(key(&literal.path), literal.clone());
+            merge.add_literal(literal);
         }
         let everyone: Vec<&StoreEntry> = self.packages.iter().collect();
         merge.folder("", &everyone, 0)?;
@@ -129,8 +142,11 @@ fn key(path: &str) -> Vec<String> {
 /// A merge under way.
 struct Merge<'a> {
     tree: &'a RootTree,
+    base: &'a BaseRoot,
     trees: &'a dyn TreeSource,
     entries: BTreeMap<Vec<String>, RootEntry>,
+    /// The package that each link leads to: two names of a base's directory may bring two packages to one place.
+    packages: BTreeMap<Vec<String>, StorePath>,
 }
 
 impl Merge<'_> {
@@ -157,22 +173,24 @@ impl Merge<'_> {
         owners: &[(&StoreEntry, NodeKind)],
         depth: usize,
     ) -> Result<(), RootTreeError> {
-        let literal_is_folder = match self.entries.get(&key(path)) {
-            Some(RootEntry { node: RootNode::Directory, .. }) => true,
-            Some(_) => return Ok(()),
-            None => false,
-        };
         let (first, kind) = owners[0];
+        let place = self.base.place(path);
+        let folder_is_there = self.base.has_directory(&self.base.folder(path));
+        let folder_is_there = match self.entries.get(&key(&place)) {
+            Some(RootEntry { node: RootNode::Directory, .. }) => true,
+            Some(_) => return self.yield_to_earlier(path, &place, &first.path),
+            None => folder_is_there,
+        };
         let all_folders = owners.iter().all(|(_, kind)| *kind == NodeKind::Directory);
-        let merged = literal_is_folder || owners.len() > 1 || depth < SHALLOWEST_FOLDER_LINK;
+        let merged = folder_is_there || owners.len() > 1 || depth < SHALLOWEST_FOLDER_LINK;
         if all_folders && merged {
-            if !literal_is_folder {
-                self.entries.insert(key(path), folder_entry(path));
+            if !folder_is_there {
+                self.entries.insert(key(&place), folder_entry(&place));
             }
             let packages: Vec<&StoreEntry> = owners.iter().map(|(package, _)| *package).collect();
             return self.folder(path, &packages, depth);
         }
-        if literal_is_folder {
+        if folder_is_there {
             return Ok(());
         }
         for (second, second_kind) in &owners[1..] {
@@ -180,9 +198,23 @@ impl Merge<'_> {
         }
         let target = format!("{}/{path}", self.tree.store_dir.full_path(&first.path));
         let node = RootNode::Symlink(target);
-        let entry = RootEntry { path: path.to_owned(), mode: 0o777, owner: Owner::default(), node };
-        self.entries.insert(key(path), entry);
+        let entry = RootEntry { path: place.clone(), mode: 0o777, owner: Owner::default(), node };
+        self.add_parents(&place);
+        self.packages.insert(key(&place), first.path.clone());
+        self.entries.insert(key(&place), entry);
         Ok(())
+    }
+
+    /// Something stands where a package's node belongs: a literal, which wins, or a link of another package that came
+    /// there by another name of the directory.
+    fn yield_to_earlier(&self, path: &str, place: &str, second: &StorePath) -> Result<(), RootTreeError> {
+        match self.packages.get(&key(place)) {
+            Some(first) if first != second && self.tree.conflicts == Conflicts::Refuse => {
+                let (first, second) = (first.clone(), second.clone());
+                Err(RootTreeError::Conflict { path: path.to_owned(), first, second })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Two packages have a node of one name, and not both are folders: fine when the first is
@@ -223,10 +255,23 @@ impl Merge<'_> {
         self.trees.link_target(&package.path, path).map_err(unreadable)
     }
 
-    fn add_parents(&mut self, path: &str) {
-        for (slash, _) in path.match_indices('/') {
-            let parent = &path[..slash];
-            self.entries.entry(key(parent)).or_insert_with(|| folder_entry(parent));
+    fn add_literal(&mut self, literal: &RootEntry) {
+        let is_folder = literal.node == RootNode::Directory;
+        let place = if is_folder { self.base.folder(&literal.path) } else { self.base.place(&literal.path) };
+        if is_folder && self.base.has_directory(&place) {
+            return;
+        }
+        self.add_parents(&place);
+        self.entries.insert(key(&place), RootEntry { path: place, ..literal.clone() });
+    }
+
+    /// Adds the folders on the way to a place, unless the base has them.
+    fn add_parents(&mut self, place: &str) {
+        for (slash, _) in place.match_indices('/') {
+            let parent = &place[..slash];
+            if !self.base.has_directory(parent) {
+                self.entries.entry(key(parent)).or_insert_with(|| folder_entry(parent));
+            }
         }
     }
 }

@@ -67,6 +67,23 @@ impl MediaType {
     pub fn is_manifest(&self) -> bool {
         matches!(self, Self::Manifest | Self::DockerManifest)
     }
+
+    /// The OCI media type of a layer of this one, whose bytes are read the same way; `None` for what is no layer that
+    /// an image of floe's may have.
+    #[must_use]
+    pub fn oci_layer(&self) -> Option<Self> {
+        match self {
+            Self::LayerTar | Self::LayerGzip | Self::LayerZstd => Some(self.clone()),
+            Self::DockerLayerGzip => Some(Self::LayerGzip),
+            Self::Other(text) if text == "application/vnd.docker.image.rootfs.diff.tar" => {
+                Some(Self::LayerTar)
+            }
+            Self::Other(text) if text == "application/vnd.docker.image.rootfs.diff.tar.zstd" => {
+                Some(Self::LayerZstd)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for MediaType {

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::Digest;
 
 /// The registry that a reference without a host means.
@@ -21,7 +23,8 @@ const LONGEST_NAME: usize = 255;
 const LONGEST_TAG: usize = 128;
 
 /// A reference with every default filled in.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Reference {
     host: String,
     repository: String,
@@ -200,6 +203,20 @@ impl fmt::Display for Reference {
             write!(formatter, ":{tag}")?;
         }
         self.digest.map_or(Ok(()), |digest| write!(formatter, "@{digest}"))
+    }
+}
+
+impl TryFrom<String> for Reference {
+    type Error = ParseReferenceError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Reference> for String {
+    fn from(reference: Reference) -> Self {
+        reference.to_string()
     }
 }
 

@@ -6,6 +6,7 @@ use super::blob_reader::read_blob;
 use super::decompress::Decompressed;
 use super::tar_reader::{Entry, EntryKind, TarError, TarReader};
 use super::tree_path::TreePath;
+use crate::layer::Layer;
 use crate::oci::{Descriptor, DiffId, DigestHasher};
 use crate::{BlobError, BlobSource};
 
@@ -24,18 +25,9 @@ pub struct Layers<'a> {
     /// Yields the blobs.
     pub source: &'a dyn BlobSource,
     /// The layers, bottom first.
-    pub layers: &'a [LayerBlob],
+    pub layers: &'a [Layer],
     /// How much is taken from strangers.
     pub limits: Limits,
-}
-
-/// A layer as an image names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LayerBlob {
-    /// The blob.
-    pub descriptor: Descriptor,
-    /// The digest that its tar must have.
-    pub diff_id: DiffId,
 }
 
 /// How much is taken from strangers before they are refused.
@@ -112,7 +104,7 @@ impl Read for Content<'_, '_> {
 /// `visit` ends the reading.
 pub(super) fn read_layer<E: From<ReadLayerError>>(
     source: &dyn BlobSource,
-    layer: &LayerBlob,
+    layer: &Layer,
     limits: Limits,
     mut visit: impl FnMut(usize, Change, &mut Content<'_, '_>) -> Result<(), E>,
 ) -> Result<(), E> {

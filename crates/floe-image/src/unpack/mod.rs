@@ -29,7 +29,7 @@ mod tests;
 
 pub use extract::{ExtractConfig, ExtractError, Extracted, extract};
 pub use files::{ReadFilesError, VisitFile, read_files};
-pub use layer_reader::{LayerBlob, Layers, Limits, ReadLayerError};
+pub use layer_reader::{Layers, Limits, ReadLayerError};
 pub use merged_tree::{ContentId, MergedTree, Node, NodeKind, ReadTreeError};
 pub use resolve::ResolveError;
 pub use tar_reader::{TarError, Xattr};

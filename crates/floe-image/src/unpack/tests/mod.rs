@@ -10,7 +10,8 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 
-use super::{LayerBlob, Layers, Limits, MergedTree, NodeKind, ReadTreeError, TreePath};
+use super::{Layers, Limits, MergedTree, NodeKind, ReadTreeError, TreePath};
+use crate::layer::Layer;
 use crate::oci::{Descriptor, DiffId, Digest, MediaType};
 use crate::{BlobError, BlobSource};
 
@@ -81,7 +82,7 @@ impl Tar {
 #[derive(Default)]
 struct Image {
     blobs: BTreeMap<Digest, Vec<u8>>,
-    layers: Vec<LayerBlob>,
+    layers: Vec<Layer>,
 }
 
 impl Image {
@@ -96,7 +97,7 @@ impl Image {
         let descriptor = Descriptor::of(MediaType::LayerTar, &blob);
         let diff_id = DiffId::new(Digest::of(tar));
         self.blobs.insert(descriptor.digest, blob);
-        self.layers.push(LayerBlob { descriptor, diff_id });
+        self.layers.push(Layer { descriptor, diff_id });
         self
     }
 
