@@ -4,12 +4,13 @@
 //! [`Destination::finish`] takes the manifests and makes the image, or a whole index of images, appear. A destination
 //! that is dropped before that, by a failure or an interrupt, leaves nothing behind.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
 use floe_image::image::PreviousImages;
-use floe_image::oci::{Descriptor, Digest};
+use floe_image::oci::{Descriptor, Digest, Reference};
 use floe_image::{BlobError, BlobSink, BlobSource};
 
 use crate::{EngineError, ImageName, Manifests, ReadDocumentsError};
@@ -28,6 +29,12 @@ pub trait Destination: Send + Sync {
     /// When the place cannot be asked.
     fn previous(&self) -> Result<PreviousImages, DeliverError> {
         Ok(PreviousImages::default())
+    }
+
+    /// Says in which registries some blobs are, before any is asked for: a repository takes over by itself what its own
+    /// host has.
+    fn mount_from(&self, places: &BTreeMap<Digest, Reference>) {
+        let _ = places;
     }
 
     /// Makes the image appear, whole, under `name`, or leaves nothing.

@@ -18,6 +18,7 @@ pub mod configuration;
 
 mod commands;
 
+mod base;
 mod copying;
 mod doors;
 mod gather;

@@ -47,6 +47,11 @@ impl Places {
         self.cache.join("blobs")
     }
 
+    /// Layers of bases that come from no registry, for as long as a recorded image names them.
+    pub(crate) fn kept_layers(&self) -> PathBuf {
+        self.data.join("layers")
+    }
+
     /// Blobs on their way to places that have no folder of their own.
     pub(crate) fn spool(&self) -> PathBuf {
         self.cache.join("spool")

@@ -9,6 +9,7 @@ use floe_image::oci::Descriptor;
 use floe_image::{BlobError, BlobSource};
 use floe_store::tree::LocalTrees;
 
+use crate::base::BaseBlobs;
 use crate::failure::Outcome;
 use crate::places::Places;
 use crate::recorded::Recorded;
@@ -20,6 +21,7 @@ pub(crate) struct RecordedSource {
     name: ImageName,
     trees: LocalTrees,
     cache: BlobCache,
+    base: BaseBlobs,
     packer: Packer,
     documents: Documents,
     root: Descriptor,
@@ -36,6 +38,7 @@ impl RecordedSource {
             name: name.clone(),
             trees: recorded.trees(),
             cache: workshop::cache(places)?,
+            base: BaseBlobs::of(image, places)?,
             packer: workshop::packer(image.compression, workshop::processors())?,
             documents,
             root,
@@ -54,6 +57,7 @@ impl BlobSource for RecordedSource {
             image: &self.recorded.image,
             trees: &self.trees,
             cache: Some(&self.cache),
+            base: &self.base,
             packer: &self.packer,
         };
         blobs.copy_to(blob, out)

@@ -46,7 +46,8 @@ pub(crate) fn settings(
     Ok(Settings {
         platform: platform.unwrap_or_else(own_platform),
         created: created(options.created, gathered.last_modified)?,
-        user: options.user.map_or_else(User::default, |owner| User { owner }),
+        base: None,
+        user: options.user.map(|owner| User { owner }),
         entrypoint: options.entrypoint.clone(),
         cmd: options.cmd.clone(),
         env: options.env.clone(),

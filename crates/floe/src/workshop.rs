@@ -12,6 +12,7 @@ use floe_image::layer::{Compression, Knowledge, Layer, Memo, MemoKey, PackError,
 use floe_image::oci::Digest;
 use floe_store::TreeSource;
 
+use crate::base::BaseBlobs;
 use crate::doors::explain_delivery;
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
@@ -112,6 +113,7 @@ impl Workshop<'_> {
             image,
             trees: self.trees,
             cache: Some(&cache),
+            base: &BaseBlobs::of(image, self.places)?,
             packer: &self.packer(image.compression)?,
         };
         let deliver = |destination: Box<dyn Destination>| {
@@ -131,6 +133,7 @@ impl Workshop<'_> {
         compression: Compression,
     ) -> Outcome<Delivered> {
         let destination = self.open(destination)?;
+        destination.mount_from(&BaseBlobs::references(&image.base));
         let again = (compression != image.compression)
             .then(|| self.assemble(image.draft(), compression, &Hearsay::NONE, destination.sink()))
             .transpose()?;

@@ -1,7 +1,9 @@
 //! A registry as a [`Destination`]: layers stream into the repository while they are packed.
 
+use std::collections::BTreeMap;
+
 use floe_image::image::PreviousImages;
-use floe_image::oci::Reference;
+use floe_image::oci::{Digest, Reference};
 use floe_image::{BlobSink, BlobSource};
 
 use super::client::{OpenRegistryError, Registry};
@@ -49,6 +51,10 @@ impl Destination for RegistryDestination {
             action: format!("read what '{}' names", self.reference),
             source: Box::new(source),
         })
+    }
+
+    fn mount_from(&self, places: &BTreeMap<Digest, Reference>) {
+        self.session.mount_from(places);
     }
 
     fn finish(

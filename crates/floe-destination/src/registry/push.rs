@@ -116,6 +116,8 @@ struct State {
     begun: BTreeMap<Digest, Url>,
     /// What tags named when they were asked for.
     tags: BTreeMap<String, Option<Descriptor>>,
+    /// Other repositories on this host that hold a blob.
+    mount_sources: BTreeMap<Digest, String>,
     sent_blobs: u64,
     sent_bytes: u64,
     mounted: u64,
@@ -140,14 +142,22 @@ impl PushSession {
         target: &Reference,
         config: PushConfig,
     ) -> Result<Self, OpenRegistryError> {
+        let state = State { mount_sources: config.mount_sources.clone(), ..State::default() };
         Ok(Self {
             repository: registry.repository(target)?,
             target: target.clone(),
             config,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             previous: OnceLock::new(),
             reading: Mutex::default(),
         })
+    }
+
+    /// Takes blobs over from where they are said to be, as far as that is on the same host.
+    pub fn mount_from(&self, places: &BTreeMap<Digest, Reference>) {
+        let here = places.iter().filter(|(_, place)| place.host() == self.target.host());
+        let here = here.map(|(digest, place)| (*digest, place.repository().to_owned()));
+        self.lock().mount_sources.extend(here);
     }
 
     /// The repository that is pushed into.
@@ -271,8 +281,9 @@ impl PushSession {
             self.found(blob.digest, &RegistryEvent::Present(blob.digest));
             return Ok(true);
         }
-        let Some(source) = self.config.mount_sources.get(&blob.digest) else { return Ok(false) };
-        match shared.block_on(mount(&line, blob.digest, source)).map_err(failure)? {
+        let source = self.lock().mount_sources.get(&blob.digest).cloned();
+        let Some(source) = source else { return Ok(false) };
+        match shared.block_on(mount(&line, blob.digest, &source)).map_err(failure)? {
             Mounted::Done => {
                 self.lock().mounted += 1;
                 self.found(blob.digest, &RegistryEvent::Mounted(blob.digest));

@@ -154,6 +154,26 @@ fn mounts_from_a_known_repository() {
     }
 }
 
+/// Where blobs are may be learnt after the session was opened; another host's are no use.
+#[test]
+fn mounts_what_lies_on_the_same_host() {
+    let server = in_process::Registry::start().expect("a registry");
+    let mut blobs = Blobs::default();
+    let base = image(&mut blobs, "amd64", &[noise(1, 5_000)]);
+    push_with(&client(), &server.host(), &tagged(&base, "1"), &blobs, PushConfig::default());
+    let session = PushSession::open(&client(), &reference(&server.host(), "other:1"), PushConfig::default())
+        .expect("a session");
+    let app = image(&mut blobs, "amd64", &[noise(1, 5_000), noise(2, 10)]);
+    let digests = [noise(1, 5_000), noise(2, 10)].map(|bytes| floe_image::oci::Digest::of(&bytes));
+    let elsewhere = "registry.example.com/team/app".parse().expect("a reference");
+    session.mount_from(&BTreeMap::from([
+        (digests[0], reference(&server.host(), "team/app:1")),
+        (digests[1], elsewhere),
+    ]));
+    let report = tagged(&app, "1").push(&session, &blobs).expect("a push");
+    assert_eq!((report.mounted_blobs, report.sent_blobs), (1, 2));
+}
+
 #[test]
 fn recovers_when_the_previous_manifest_misleads() {
     let server = in_process::Registry::start().expect("a registry");

@@ -62,10 +62,10 @@ impl Difference {
 #[must_use]
 pub fn between(before: &Image, after: &Image) -> Difference {
     let mut fetched: Vec<Descriptor> = Vec::new();
-    for layer in &after.layers {
-        let is_new = |descriptor: &Descriptor| descriptor.digest != layer.layer.descriptor.digest;
-        if before.layers.iter().map(|layer| &layer.layer.descriptor).chain(&fetched).all(is_new) {
-            fetched.push(layer.layer.descriptor.clone());
+    for layer in after.every_layer() {
+        let is_new = |descriptor: &Descriptor| descriptor.digest != layer.descriptor.digest;
+        if before.every_layer().map(|layer| &layer.descriptor).chain(&fetched).all(is_new) {
+            fetched.push(layer.descriptor.clone());
         }
     }
     Difference {
@@ -80,7 +80,7 @@ pub fn between(before: &Image, after: &Image) -> Difference {
 fn totals(image: &Image) -> Totals {
     Totals {
         digest: image.digest(),
-        layers: image.layers.len(),
+        layers: image.layer_count(),
         compressed_size: image.compressed_size(),
         nar_size: image.layers.iter().map(|layer| layer.contents.nar_size()).sum(),
     }

@@ -75,14 +75,20 @@ fn settings(image: &Image) -> BTreeMap<String, String> {
     for (name, value) in &image.annotations {
         set(format!("annotation {name}"), value.clone());
     }
+    for (number, base) in image.base.iter().enumerate() {
+        set(format!("base layer {}", number + 1), base.layer.descriptor.digest.to_string());
+    }
     for layer in &image.layers {
-        if let LayerContents::Root(tree) = &layer.contents {
-            for package in &tree.packages {
-                set(format!("root {}", package.path.package().name), package.path.name().to_owned());
-            }
-            for entry in &tree.literals {
-                set(format!("file /{}", entry.path), described(entry));
-            }
+        let (packages, entries) = match &layer.contents {
+            LayerContents::StorePaths { .. } => continue,
+            LayerContents::Root(tree) => (tree.packages.as_slice(), &tree.literals),
+            LayerContents::Entries { entries } => (&[][..], entries),
+        };
+        for package in packages {
+            set(format!("root {}", package.path.package().name), package.path.name().to_owned());
+        }
+        for entry in entries {
+            set(format!("file /{}", entry.path), described(entry));
         }
     }
     settings

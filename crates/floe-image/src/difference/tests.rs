@@ -56,7 +56,13 @@ fn image(layers: Vec<ImageLayer>, env: &[&str]) -> Image {
         other: BTreeMap::new(),
     };
     config.config.env = env.iter().map(|variable| (*variable).to_owned()).collect();
-    Image { layers, config, annotations: BTreeMap::new(), compression: Compression::default() }
+    Image {
+        base: Vec::new(),
+        layers,
+        config,
+        annotations: BTreeMap::new(),
+        compression: Compression::default(),
+    }
 }
 
 #[test]

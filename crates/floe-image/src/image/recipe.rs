@@ -78,8 +78,12 @@ impl Image {
     /// The sum of all layers' blobs, in bytes.
     #[must_use]
     pub fn compressed_size(&self) -> u64 {
-        let base = self.base.iter().map(|base| &base.layer);
-        base.chain(self.layers.iter().map(|layer| &layer.layer)).map(|layer| layer.descriptor.size).sum()
+        self.every_layer().map(|layer| layer.descriptor.size).sum()
+    }
+
+    /// Every layer, those of the base first.
+    pub fn every_layer(&self) -> impl Iterator<Item = &Layer> {
+        self.base.iter().map(|base| &base.layer).chain(self.layers.iter().map(|layer| &layer.layer))
     }
 
     /// How many layers the image has, those of its base among them.

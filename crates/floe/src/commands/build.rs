@@ -148,7 +148,7 @@ fn report(
             .map(|place| json!({ "location": place.location, "digest": place.manifest.digest, "written": place.written }))
             .collect();
         let result = json!({
-            "name": name.to_string(), "digest": digest, "size": size, "layers": image.layers.len(),
+            "name": name.to_string(), "digest": digest, "size": size, "layers": image.layer_count(),
             "generation": generation, "platform": image.config.platform().to_string(), "delivered": places,
         });
         // Where standard output carries the image itself, the result goes beside the events.
@@ -159,7 +159,7 @@ fn report(
         return terminal.json(&result);
     }
     let took = duration(started.elapsed());
-    let layers = image.layers.len();
+    let layers = image.layer_count();
     terminal.note(format!("{name}  {} in {layers} layers, {took}", terminal::size(size)));
     terminal.note(digest);
     if let Some(generation) = generation {

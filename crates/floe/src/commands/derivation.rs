@@ -176,7 +176,7 @@ impl Site {
         let draft = compose(&self.gathered.closure, &settings, &self.gathered.trees)?;
         let image =
             workshop.assemble(draft, self.options.compression.unwrap_or(default), &Hearsay::NONE, sink)?;
-        terminal.note(format!("{name}  {} in {} layers", size(image.compressed_size()), image.layers.len()));
+        terminal.note(format!("{name}  {} in {} layers", size(image.compressed_size()), image.layer_count()));
         terminal.note(image.digest());
         Ok((name, image))
     }

@@ -41,7 +41,7 @@ pub(crate) fn run(_arguments: &Arguments, terminal: &Terminal) -> Outcome {
         if terminal.is_json() {
             terminal.json(&json!({
                 "name": name.name(), "tag": name.tag(), "generation": generation, "digest": digest, "platform": platform,
-                "layers": image.layers.len(), "size": image.compressed_size(), "recorded": recorded,
+                "layers": image.layer_count(), "size": image.compressed_size(), "recorded": recorded,
             }))?;
             continue;
         }
@@ -51,7 +51,7 @@ pub(crate) fn run(_arguments: &Arguments, terminal: &Terminal) -> Outcome {
             generation.to_string(),
             digest.short(),
             platform,
-            image.layers.len().to_string(),
+            image.layer_count().to_string(),
             size(image.compressed_size()),
             recorded.strftime("%Y-%m-%d %H:%M").to_string(),
         ]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use floe_destination::ImageName;
-use floe_image::image::{Image, ImageLayer};
+use floe_image::image::{BaseLayer, BlobOrigin, Image, ImageLayer};
 use floe_image::layer::LayerContents;
 use serde_json::{Value, json};
 
@@ -59,10 +59,17 @@ fn document(name: &ImageName, image: &Image) -> Value {
             "nar-size": layer.contents.nar_size(), "store-paths": store_paths(layer),
         })
     };
+    let base = |base: &BaseLayer| {
+        json!({
+            "digest": base.layer.descriptor.digest, "size": base.layer.descriptor.size,
+            "diff-id": base.layer.diff_id, "origin": base.origin,
+        })
+    };
     json!({
         "name": name.name(), "tag": name.tag(), "digest": image.digest(),
         "platform": image.config.platform().to_string(), "created": image.config.created,
         "size": image.compressed_size(), "config": image.config.config, "annotations": image.annotations,
+        "base": image.base.iter().map(base).collect::<Vec<_>>(),
         "layers": image.layers.iter().map(layer).collect::<Vec<_>>(),
     })
 }
@@ -70,7 +77,7 @@ fn document(name: &ImageName, image: &Image) -> Value {
 fn show(name: &ImageName, image: &Image, terminal: &Terminal) -> Outcome {
     let config = &image.config.config;
     let unpacked = image.layers.iter().map(|layer| layer.contents.nar_size()).sum();
-    let layers = image.layers.len();
+    let layers = image.layer_count();
     let sizes = format!("{} in {layers} layers, {} unpacked", size(image.compressed_size()), size(unpacked));
     let list = |words: &Option<Vec<String>>| words.as_ref().map(|words| shell_words(words));
     let pairs = |pairs: &BTreeMap<String, String>| {
@@ -116,11 +123,19 @@ fn layer_table(image: &Image) -> Table {
         Column::Left("RULE"),
         Column::Left("HOLDS"),
     ]);
+    for (index, base) in image.base.iter().enumerate() {
+        let from = match &base.origin {
+            BlobOrigin::Registry(reference) => format!("{}/{}", reference.host(), reference.repository()),
+            BlobOrigin::Kept => String::new(),
+        };
+        let size = size(base.layer.descriptor.size);
+        table.row([(index + 1).to_string(), size, String::new(), "base".to_owned(), from]);
+    }
     for (index, layer) in image.layers.iter().enumerate() {
         let packages =
             store_paths(layer).iter().filter_map(|path| path.get(HASH_AND_DASH..)).collect::<Vec<_>>();
         table.row([
-            (index + 1).to_string(),
+            (image.base.len() + index + 1).to_string(),
             size(layer.layer.descriptor.size),
             size(layer.contents.nar_size()),
             layer.reason.clone(),
@@ -137,7 +152,7 @@ const HASH_AND_DASH: usize = 33;
 fn store_paths(layer: &ImageLayer) -> Vec<&str> {
     match &layer.contents {
         LayerContents::StorePaths { paths, .. } => paths.iter().map(|entry| entry.path.as_str()).collect(),
-        LayerContents::Root(_) => Vec::new(),
+        LayerContents::Root(_) | LayerContents::Entries { .. } => Vec::new(),
     }
 }
 

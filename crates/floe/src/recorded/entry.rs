@@ -83,7 +83,7 @@ impl Recorded {
     pub(crate) fn store_paths(&self) -> impl Iterator<Item = (&StorePath, u64)> {
         let layers = self.image.layers.iter().filter_map(|layer| match &layer.contents {
             LayerContents::StorePaths { paths, .. } => Some(paths),
-            LayerContents::Root(_) => None,
+            LayerContents::Root(_) | LayerContents::Entries { .. } => None,
         });
         let entries = layers.flatten().filter(|entry| !self.added.contains_key(&entry.path));
         entries.map(|entry| (&entry.path, entry.nar_size))
