@@ -4,3 +4,4 @@
 mod commands;
 mod home;
 mod logins;
+mod readers;
