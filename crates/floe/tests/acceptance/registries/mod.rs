@@ -5,3 +5,4 @@ mod commands;
 mod home;
 mod logins;
 mod readers;
+mod ways;
