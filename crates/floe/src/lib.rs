@@ -22,6 +22,7 @@ mod base;
 mod copying;
 mod doors;
 mod gather;
+mod looking;
 mod places;
 mod recipe_file;
 mod recorded;

@@ -21,6 +21,10 @@ pub(crate) mod rollback;
 pub(crate) mod login;
 pub(crate) mod logout;
 
+pub(crate) mod config;
+pub(crate) mod digest;
+pub(crate) mod manifest;
+
 pub(crate) mod delete;
 pub(crate) mod tag;
 pub(crate) mod tags;

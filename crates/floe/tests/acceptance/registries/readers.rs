@@ -2,19 +2,17 @@
 //!
 //! Needs podman, skopeo, containerd, and from Debian's newer suite crane and oras.
 
-use std::process::Command;
 use std::time::Duration;
 
 use floe_testkit::engine::containerd::Containerd;
 use floe_testkit::engine::podman::Podman;
 use floe_testkit::engine::{Engine, Run};
-use floe_testkit::machine::peer;
 use floe_testkit::registry::distribution::{Authentication, Configuration, Distribution};
 use floe_testkit::registry::{PASSWORD, USERNAME, in_process};
 use floe_testkit::service::port::free_port;
 use serde_json::Value;
 
-use super::home::Home;
+use super::home::{Home, newer};
 use crate::program::{answer, succeed};
 use crate::shared_images::node_server_path;
 
@@ -25,13 +23,6 @@ struct Place {
     login: bool,
     /// The certificate of its authority, where it speaks TLS.
     authority: Option<String>,
-}
-
-/// A program of Debian's newer suite with these words.
-fn newer(home: &Home, name: &str, words: &[&str]) -> Command {
-    let mut command = Command::new(peer(name).unwrap_or_else(|error| panic!("{error}")));
-    command.args(words);
-    home.let_in(command)
 }
 
 /// Pushes the Node server and hands it to every reader.
