@@ -20,8 +20,10 @@ mod commands;
 
 mod base;
 mod copying;
+mod delivery;
 mod doors;
 mod gather;
+mod hearsay;
 mod looking;
 mod places;
 mod recipe_file;

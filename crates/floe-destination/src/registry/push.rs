@@ -6,9 +6,11 @@
 //! the session a `BlobSink`, so that layers which are still being packed stream into it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
+use floe_image::image::PreviousImages;
 use floe_image::oci::{Descriptor, Digest, Reference};
 use floe_image::{BlobError, BlobSource};
 use reqwest::Url;
@@ -107,6 +109,7 @@ pub struct PushSession {
     config: PushConfig,
     state: Mutex<State>,
     previous: OnceLock<Vec<ManifestDocument>>,
+    pub(super) previous_images: OnceLock<PreviousImages>,
     /// Held while the previous manifest is read, so that many packing threads read it once.
     reading: Mutex<()>,
     /// One for each blob that may be streamed at once, those whose answer is waited for included.
@@ -117,6 +120,8 @@ pub struct PushSession {
 struct State {
     /// Blobs that are in the repository.
     blobs: BTreeMap<Digest, Presence>,
+    /// Blobs that the registry said it lacks: they are not asked for again.
+    lacking: BTreeSet<Digest>,
     /// Manifests that are in the repository, by the word of a previous index.
     manifests: BTreeSet<Digest>,
     /// Uploads that a refused mount has begun.
@@ -165,6 +170,7 @@ impl PushSession {
             config,
             state: Mutex::new(state),
             previous: OnceLock::new(),
+            previous_images: OnceLock::new(),
             reading: Mutex::default(),
             turns: Arc::new(Semaphore::new(registry.shared.config.upload_limit)),
         })
@@ -286,6 +292,9 @@ impl PushSession {
         if self.lock().has(blob.digest) {
             return Ok(true);
         }
+        if self.lock().lacking.contains(&blob.digest) {
+            return Ok(false);
+        }
         let (place, shared) = (&self.repository.primary, &self.repository.shared);
         let line = place.line(shared);
         let failure = |source| PushError::Ask {
@@ -295,7 +304,8 @@ impl PushSession {
         };
         let config = &self.config;
         // A blob that is there already is mounted just the same, so nothing need be asked first.
-        let source = config.mount_from.clone().or_else(|| self.lock().mount_sources.get(&blob.digest).cloned());
+        let source =
+            config.mount_from.clone().or_else(|| self.lock().mount_sources.get(&blob.digest).cloned());
         if let Some(source) = source {
             match shared.block_on(mount(&line, blob.digest, &source)).map_err(failure)? {
                 Mounted::Done => {
@@ -314,6 +324,7 @@ impl PushSession {
             self.found(blob.digest, &RegistryEvent::Present(blob.digest));
             return Ok(true);
         }
+        self.lock().lacking.insert(blob.digest);
         Ok(false)
     }
 
@@ -351,7 +362,7 @@ impl PushSession {
     /// # Errors
     /// The first failure; one that sending the blob again may mend only when there is no other.
     pub fn settle(&self) -> Result<(), UploadError> {
-        let unanswered = std::mem::take(&mut self.lock().unanswered);
+        let unanswered = take(&mut self.lock().unanswered);
         let mut failure: Option<UploadError> = None;
         for (blob, answer) in unanswered {
             match answer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
@@ -504,16 +515,17 @@ impl PushSession {
         Ok(())
     }
 
+    /// What was done since the last report.
     fn report(&self, top: &ManifestDocument, unchanged: bool) -> PushReport {
-        let state = self.lock();
+        let mut state = self.lock();
         let assumed = state.blobs.values().filter(|presence| **presence == Presence::Assumed).count();
         PushReport {
             manifest: top.descriptor.clone(),
             unchanged,
-            sent_blobs: state.sent_blobs,
-            sent_bytes: state.sent_bytes,
-            mounted_blobs: state.mounted,
-            present_blobs: state.present + assumed as u64,
+            sent_blobs: take(&mut state.sent_blobs),
+            sent_bytes: take(&mut state.sent_bytes),
+            mounted_blobs: take(&mut state.mounted),
+            present_blobs: take(&mut state.present) + assumed as u64,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod house;
 
+mod budgets;
 mod disk;
 mod fresh_machine;
 mod input;
