@@ -11,6 +11,7 @@
 //! `localhost/app:1.0`, so what is loaded into podman directly is written that way; see [`crate::ImageName`].
 
 mod destination;
+mod plain;
 mod source;
 mod tar_index;
 mod tar_writer;
