@@ -34,6 +34,8 @@ mod settings;
 mod watch;
 mod workshop;
 
+mod doctor;
+mod env_file;
 mod failure;
 mod progress;
 mod suggestion;

@@ -31,5 +31,7 @@ pub(crate) mod tags;
 
 pub(crate) mod derivation;
 
+pub(crate) mod doctor;
+
 pub(crate) mod completions;
 pub(crate) mod man;

@@ -9,6 +9,7 @@ use floe_destination::engine::{self, RunRequest, Volume};
 use floe_image::image::REQUIRED_ENV_LABEL;
 
 use super::load::{self, Engine};
+use crate::env_file;
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded::{self, Recorded};
@@ -177,7 +178,7 @@ fn check_required(recorded: &Recorded, arguments: &Arguments) -> Outcome {
     for file in &arguments.env_file {
         let text = std::fs::read_to_string(file)
             .map_err(|error| anyhow::Error::new(error).context(format!("cannot read {}", file.display())))?;
-        given.extend(env_file_names(&text));
+        given.extend(env_file::names(&text));
     }
     let missing: Vec<&str> =
         required.split(' ').filter(|name| !name.is_empty() && !given.contains(*name)).collect();
@@ -188,16 +189,6 @@ fn check_required(recorded: &Recorded, arguments: &Arguments) -> Outcome {
     let message = format!("{number} required {noun} not set: {}", missing.join(", "));
     Err(Failure::failed(message)
         .hint("set each with --env NAME=VALUE, or all in a file with --env-file FILE"))
-}
-
-/// The names that a file of variables sets: `NAME=VALUE`, or `NAME` for this machine's value.
-fn env_file_names(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| {
-        match line.split_once('=') {
-            Some((name, _)) => Some(name.trim().to_owned()),
-            None => std::env::var_os(line).map(|_| line.to_owned()),
-        }
-    })
 }
 
 #[cfg(test)]
@@ -221,12 +212,5 @@ mod tests {
         for text in ["", "/srv", ":/data", "/srv:data", "/srv:/data:xx", "a:/b:ro:c"] {
             assert!(volume(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn finds_the_names_of_a_file_of_variables() {
-        let names: Vec<String> =
-            env_file_names("# comment\nA=1\n\n B = 2\nNOT_SET_ANYWHERE_HERE\nC=").collect();
-        assert_eq!(names, ["A", "B", "C"]);
     }
 }
