@@ -10,7 +10,8 @@ use std::sync::Mutex;
 
 use floe_image::{BlobSink, BlobSource};
 
-use super::writer::{ArchiveContents, ArchiveFormat, ArchiveNames, ArchiveWriter};
+use super::gzip::{GzipWriter, is_named_gzip};
+use super::writer::{ArchiveContents, ArchiveFormat, ArchiveNames, ArchiveWriter, WriteFailure};
 use crate::destination::{DeliverError, Delivered, Destination};
 use crate::staging::StagedBlobs;
 use crate::{ImageName, Manifests};
@@ -123,8 +124,15 @@ fn write_file(archive: &ArchiveWriter<'_>, path: &Path, spool: &StagedBlobs) -> 
     let staged = spool.unused_path();
     let file = File::create_new(&staged).map_err(|source| cannot("create", &staged, source))?;
     let mut out = BufWriter::with_capacity(WRITE_BUFFER, &file);
-    let written =
-        archive.write(&mut out).map_err(|failure| failure.into_error(&path.display().to_string()))?;
+    let failed = |failure: WriteFailure| failure.into_error(&path.display().to_string());
+    let written = if is_named_gzip(path) {
+        let mut compressed = GzipWriter::new(&mut out);
+        let written = archive.write(&mut compressed).map_err(failed)?;
+        compressed.finish().map_err(|source| cannot("write", path, source))?;
+        written
+    } else {
+        archive.write(&mut out).map_err(failed)?
+    };
     drop(out);
     file.sync_data().map_err(|source| cannot("flush", path, source))?;
     fs::rename(&staged, path).map_err(|source| cannot("write", path, source))?;

@@ -20,7 +20,6 @@ mod referrers;
 mod source;
 mod tags;
 mod upload_feed;
-mod uploading;
 
 mod client;
 mod exchange;

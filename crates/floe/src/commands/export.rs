@@ -1,13 +1,10 @@
 //! `floe export`: a recorded image goes into a file.
 
 use clap::Args;
-use floe_destination::registry::PushConfig;
 use floe_destination::{ArchiveFormat, DestinationName, ParseDestinationError};
 use floe_image::layer::Compression;
 use serde_json::json;
 
-use crate::arguments::RegistryArguments;
-use crate::doors::{Doors, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded;
@@ -17,6 +14,7 @@ use crate::workshop::Workshop;
 const EXAMPLES: &str = "\
 Examples:
   floe export app app.tar                 a file that podman, docker and containerd load
+  floe export app app.tar.gz              the same in gzip: gunzip < app.tar.gz | podman load
   floe export app:1.0 oci-archive:app.tar an OCI archive
   floe export app - | docker load         to standard output";
 
@@ -43,10 +41,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
         Compression::Zstd(_) if !destination.reads_zstd()? => Compression::Gzip(6),
         compression => compression,
     };
-    let registries = RegistryArguments::default();
-    let doors = Doors::new(&places, terminal, &registries, references([], [&destination]));
-    let opened = doors.destination(&destination, PushConfig::default())?;
-    let delivered = workshop.deliver(&recorded.image, &name, opened, compression)?;
+    let delivered = workshop.deliver(&recorded.image, &name, &destination, compression)?;
     if terminal.is_json() && !matches!(destination, DestinationName::StandardOutput(_)) {
         return terminal
             .json(&json!({ "location": delivered.location, "digest": delivered.manifest.digest }));
