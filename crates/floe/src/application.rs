@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use crate::environment::ENV_FILE;
 use crate::failure::{Failure, Outcome};
 use crate::suggestion;
 
@@ -20,9 +21,6 @@ pub(crate) const INTERPRETER_WORD: &str = "application";
 
 /// The largest program that is read: it names some images.
 const LARGEST: u64 = 1 << 20;
-
-/// The file of variables that an image is run with where there is one in the current directory.
-const ENV_FILE: &str = ".env.docker";
 
 /// The image that is meant where none is named.
 const DEFAULT_IMAGE: &str = "docker";

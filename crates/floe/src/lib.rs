@@ -20,11 +20,9 @@ mod commands;
 
 mod base;
 mod copying;
-mod delivery;
 mod doors;
+mod environment;
 mod gather;
-mod hearsay;
-mod looking;
 mod places;
 mod recipe_file;
 mod recorded;
@@ -34,8 +32,6 @@ mod settings;
 mod watch;
 mod workshop;
 
-mod doctor;
-mod env_file;
 mod failure;
 mod progress;
 mod suggestion;

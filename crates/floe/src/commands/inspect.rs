@@ -97,9 +97,10 @@ fn show(name: &ImageName, image: &Image, terminal: &Terminal) -> Outcome {
         ("ports", joined(config.exposed_ports.keys().cloned().collect())),
         ("volumes", joined(config.volumes.keys().cloned().collect())),
         ("stop signal", config.stop_signal.clone()),
+        ("healthcheck", config.healthcheck.as_ref().map(|check| shell_words(&check.test))),
     ] {
         if let Some(value) = value {
-            terminal.line(format!("  {title:<12}{value}"))?;
+            terminal.line(format!("  {title:<13}{value}"))?;
         }
     }
     for (title, values) in [
@@ -108,7 +109,7 @@ fn show(name: &ImageName, image: &Image, terminal: &Terminal) -> Outcome {
         ("annotations", pairs(&image.annotations)),
     ] {
         for (index, value) in values.iter().enumerate() {
-            terminal.line(format!("  {:<12}{value}", if index == 0 { title } else { "" }))?;
+            terminal.line(format!("  {:<13}{value}", if index == 0 { title } else { "" }))?;
         }
     }
     terminal.line("")?;

@@ -1,15 +1,13 @@
 //! `floe run`: a recorded image runs in an engine, hardened unless flags loosen it.
 
-use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use clap::Args;
 use floe_destination::engine::{self, RunRequest, Volume};
-use floe_image::image::REQUIRED_ENV_LABEL;
 
 use super::load::{self, Engine};
-use crate::env_file;
+use crate::environment::{self, variable};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded::{self, Recorded};
@@ -80,7 +78,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     let places = Places::find()?;
     let (name, recorded) = recorded::find(&places, arguments.image.as_deref())?;
     // What is missing is said before anything is loaded or started.
-    check_required(&recorded, &arguments)?;
+    environment::check(&recorded.image.config.config, &arguments.env, &arguments.env_file)?;
 
     let engine = arguments.engine.map_or_else(load::detected_engine, |engine| Ok(engine.kind()))?;
     load::load(&places, &name, &recorded, engine, terminal)?;
@@ -135,14 +133,6 @@ fn published(port: &str) -> String {
     }
 }
 
-/// `NAME=VALUE`, or this machine's value of `NAME`, when it has one.
-fn variable(text: &str) -> Option<(String, String)> {
-    match text.split_once('=') {
-        Some((name, value)) => Some((name.to_owned(), value.to_owned())),
-        None => std::env::var(text).ok().map(|value| (text.to_owned(), value)),
-    }
-}
-
 fn volume(text: &str) -> Outcome<Volume> {
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, read_only) = match parts.as_slice() {
@@ -166,29 +156,6 @@ fn volume(text: &str) -> Outcome<Volume> {
 fn bad_volume(text: &str) -> Failure {
     Failure::bad_usage(format!("'{text}' is no volume: expected SOURCE:PATH or SOURCE:PATH:ro"))
         .hint("such as --volume ./data:/data")
-}
-
-/// Refuses with a list when a variable that the image requires is set nowhere.
-fn check_required(recorded: &Recorded, arguments: &Arguments) -> Outcome {
-    let config = &recorded.image.config.config;
-    let Some(required) = config.labels.get(REQUIRED_ENV_LABEL) else { return Ok(()) };
-    let mut given: BTreeSet<String> =
-        arguments.env.iter().filter_map(|text| Some(variable(text)?.0)).collect();
-    given.extend(config.env.iter().filter_map(|text| Some(text.split_once('=')?.0.to_owned())));
-    for file in &arguments.env_file {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| anyhow::Error::new(error).context(format!("cannot read {}", file.display())))?;
-        given.extend(env_file::names(&text));
-    }
-    let missing: Vec<&str> =
-        required.split(' ').filter(|name| !name.is_empty() && !given.contains(*name)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let (number, noun) = (missing.len(), if missing.len() == 1 { "variable" } else { "variables" });
-    let message = format!("{number} required {noun} not set: {}", missing.join(", "));
-    Err(Failure::failed(message)
-        .hint("set each with --env NAME=VALUE, or all in a file with --env-file FILE"))
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn floe_takes_a_recipe_for_an_image() {
         command
     };
     let inspected = succeed(&mut floe(&["inspect", "./result"])).stdout;
-    for part in ["teller:latest\n", "  entrypoint  /nix/store/", "  user        1000:1000\n", " bash-5.2"] {
+    for part in ["teller:latest\n", "  entrypoint   /nix/store/", "  user         1000:1000\n", " bash-5.2"] {
         assert!(inspected.contains(part), "no '{part}' in {inspected}");
     }
     succeed(&mut floe(&["load", "./result"]));
