@@ -12,9 +12,10 @@ pub(crate) fn run(name: &str) -> Result<()> {
     let start = Instant::now();
     let closure = match name {
         "node" => debian::node_closure(),
+        "node-22" => debian::node_22(),
         "developer" => debian::developer_closure(),
         "server" => debian::node_server(),
-        _ => bail!("unknown closure {name}: expected node, developer or server"),
+        _ => bail!("unknown closure {name}: expected node, node-22, developer or server"),
     }?;
     for root in &closure.roots {
         answer(&root.display().to_string());

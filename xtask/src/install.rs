@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use floe_testkit::machine;
-use floe_testkit::service::program::DEBIAN_PACKAGES;
+use floe_testkit::service::program::{self, DEBIAN_PACKAGES};
 
 use crate::steps::stream;
 use crate::terminal::say;
@@ -34,9 +34,17 @@ const PACKAGES: &[&str] = &[
     "fuse-overlayfs",
     "slirp4netns",
     "uidmap",
+    // Opens the page of the example.
+    "chromium",
     // Shows which files floe opens.
     "strace",
     "time",
+];
+
+/// Programs that also come from elsewhere than Debian's package, which that one would conflict with.
+const FROM_ANYWHERE: &[(&str, &str)] = &[
+    // Fetches Node 22, and what examples are built from.
+    ("npm", "npm"),
 ];
 
 /// Installs what is missing.
@@ -56,6 +64,8 @@ pub(crate) fn run() -> Result<()> {
 fn missing_packages() -> Result<Vec<&'static str>> {
     let mut wanted: BTreeSet<&str> = PACKAGES.iter().copied().collect();
     wanted.extend(DEBIAN_PACKAGES.iter().map(|(_, package)| *package));
+    let absent = FROM_ANYWHERE.iter().filter(|(name, _)| program::find(name).is_err());
+    wanted.extend(absent.map(|(_, package)| *package));
     let output = Command::new("dpkg-query")
         .args(["--show", "--showformat", "${Package} ${db:Status-Status}\n"])
         .args(&wanted)

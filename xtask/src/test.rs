@@ -61,7 +61,7 @@ fn doc() -> Result<()> {
 /// Built before the tests, so that none of them waits minutes and is taken for hanging.
 fn closures() -> Result<()> {
     debian::node_closure()?;
-    debian::aarch64_node_closure()?;
+    debian::node_22()?;
     debian::node_server()?;
     Ok(())
 }

@@ -12,9 +12,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::machine::{CacheError, ProcessError, cache_directory, hold_lock, nix_command, run_for_output};
+use crate::machine::{
+    CacheError, NpmError, ProcessError, cache_directory, hold_lock, nix_command, run_for_output,
+};
 
 use super::nix_text::FILES;
+use super::node_archives::add_node_archives;
 use super::package_set::{PackageSet, PackageSetConfig, PackageSetError};
 
 /// What runs a Node program, with the shell and certificates that images usually hold.
@@ -86,6 +89,13 @@ pub enum ClosureError {
         #[source]
         source: Box<PackageSetError>,
     },
+    /// An archive of the npm registry could not be fetched.
+    #[error("cannot fetch Node's archives")]
+    Npm {
+        /// Why not.
+        #[source]
+        source: NpmError,
+    },
     /// Nix failed.
     #[error("cannot build the closure {name}")]
     Build {
@@ -156,6 +166,29 @@ pub fn node_closure() -> Result<BuiltClosure, ClosureError> {
 /// Those of [`node_closure`].
 pub fn aarch64_node_closure() -> Result<BuiltClosure, ClosureError> {
     build_closure("node-aarch64", whole_set("aarch64-linux"), &NODE)
+}
+
+/// Returns Node 22, with npm for this machine and alone for both systems, from the same flake.
+///
+/// Downloads about 110 MB on the first call; this machine need not run the other system's.
+///
+/// # Errors
+///
+/// Those of [`node_closure`], and when npm is missing or the npm registry cannot be reached.
+pub fn node_22() -> Result<BuiltClosure, ClosureError> {
+    let flake = node_closure()?.flake;
+    aarch64_node_closure()?;
+    remember("node-22", recipe(&[]), || {
+        add_node_archives()?;
+        let of_system =
+            |name: &str, system: &str| format!("path:{}#legacyPackages.{system}.{name}", flake.display());
+        let arguments = vec![
+            of_system("nodejs_22", &this_system()),
+            of_system("nodejs-slim_22", "x86_64-linux"),
+            of_system("nodejs-slim_22", "aarch64-linux"),
+        ];
+        Ok((arguments, flake.clone()))
+    })
 }
 
 /// Returns a developer's set of tools: about 800 store paths, 3 GB.

@@ -19,11 +19,13 @@ mod dependency;
 
 mod version;
 
+mod node_archives;
+
 mod nix_text;
 
 pub use closures::{
-    BuiltClosure, ClosureError, aarch64_node_closure, build_closure, developer_closure, node_closure,
-    node_server,
+    BuiltClosure, ClosureError, aarch64_node_closure, build_closure, developer_closure, node_22,
+    node_closure, node_server,
 };
 pub use package_set::{PackageSet, PackageSetConfig, PackageSetError};
 pub use resolution::ResolutionError;

@@ -68,6 +68,7 @@ let
   );
 
   builders = import ./builders.nix { inherit lib pkgs system; };
-  pkgs = debian // aliases // builders // { inherit debian lib system; };
+  node = import ./node.nix { inherit debian platform system; };
+  pkgs = debian // aliases // node // builders // { inherit debian lib system; };
 in
 pkgs

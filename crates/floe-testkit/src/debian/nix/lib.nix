@@ -29,6 +29,33 @@ rec {
     mit.spdxId = "MIT";
   };
 
+  importJSON = file: builtins.fromJSON (builtins.readFile file);
+  fetchers.proxyImpureEnvVars = [
+    "http_proxy"
+    "https_proxy"
+    "no_proxy"
+    "HTTP_PROXY"
+    "HTTPS_PROXY"
+    "NO_PROXY"
+  ];
+  fileset = {
+    unions = files: files;
+    # The files and everything below them, with the folders on the way to them.
+    toSource =
+      { root, fileset }:
+      builtins.path {
+        name = "source";
+        path = root;
+        filter =
+          path: _type:
+          builtins.any (
+            file: hasPrefix "${toString file}/" "${path}/" || hasPrefix "${path}/" (toString file)
+          ) fileset;
+      };
+  };
+  hasPrefix =
+    prefix: string: builtins.substring 0 (builtins.stringLength prefix) string == prefix;
+
   genAttrs = names: value: listToAttrs (map (name: { inherit name; value = value name; }) names);
   nameValuePair = name: value: { inherit name value; };
   optional = condition: element: if condition then [ element ] else [ ];

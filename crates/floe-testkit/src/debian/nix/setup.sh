@@ -65,6 +65,8 @@ genericBuild() {
     runPhase "$phase"
   done
   runPhase installPhase
-  runPhase fixupPhase
+  if [[ -z ${dontFixup:-} ]]; then
+    runPhase fixupPhase
+  fi
 }
 runHook() { eval "${!1:-}"; }
