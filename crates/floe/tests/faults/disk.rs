@@ -14,22 +14,18 @@ use crate::house::{
 };
 
 /// A user who is not root and owns nothing.
-pub(crate) const NOBODY: u32 = 65534;
+const NOBODY: u32 = 65534;
 
 /// A file system of a few mebibytes; dropping it unmounts it.
-pub(crate) struct SmallDisk(PathBuf);
+struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    pub(crate) fn mount(path: PathBuf, mebibytes: u32) -> Self {
+    fn mount(path: PathBuf, mebibytes: u32) -> Self {
         fs::create_dir_all(&path).expect("a mount point");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "floe-test"]).arg(&path);
         run(&mut mount).unwrap_or_else(|error| panic!("tests run as root, to mount: {error:?}"));
         Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
     }
 }
 

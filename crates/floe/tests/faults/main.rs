@@ -5,9 +5,7 @@
 
 mod house;
 
-mod budgets;
 mod disk;
-mod doctor;
 mod fresh_machine;
 mod input;
 mod killed;

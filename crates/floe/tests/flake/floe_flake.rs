@@ -52,11 +52,7 @@ fn lock(flake: &Path) {
 /// The flake that stands in for nixpkgs, for both systems.
 pub(crate) fn package_set() -> PathBuf {
     static FLAKE: OnceLock<PathBuf> = OnceLock::new();
-    let make = || {
-        debian::aarch64_node_closure().unwrap_or_else(|error| panic!("{error:?}"));
-        debian::node_closure().unwrap_or_else(|error| panic!("{error:?}")).flake
-    };
-    FLAKE.get_or_init(make).clone()
+    FLAKE.get_or_init(|| debian::node_22().unwrap_or_else(|error| panic!("{error:?}")).flake).clone()
 }
 
 /// A folder as an input; as a plain path, Nix would look for the repository around it.
@@ -98,7 +94,7 @@ fn newest_library(dependencies: &Path) -> PathBuf {
 }
 
 /// Copies a file or a folder with everything in it.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to.parent().expect("a parent")).expect("a folder");
     run(Command::new("cp").arg("--recursive").arg(from).arg(to)).unwrap_or_else(|error| panic!("{error}"));
 }

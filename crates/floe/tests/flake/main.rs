@@ -12,3 +12,8 @@ mod mistakes;
 mod outputs;
 mod recipe;
 mod systems;
+
+mod browser;
+mod identity_provider;
+mod tanstack;
+mod tanstack_engines;

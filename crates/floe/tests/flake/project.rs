@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use floe_testkit::machine::nix_command;
 
-use crate::floe_flake::{flake_reference, floe_flake, package_set};
+use crate::floe_flake::{copy, flake_reference, floe_flake, package_set, workspace};
 
 /// The inputs and outputs of a flake of images; `IMAGES` is an attribute set of them.
 const FLAKE: &str = r#"{
@@ -41,6 +41,13 @@ impl Project {
         let project = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         project.write("flake.nix", &FLAKE.replace("IMAGES", images));
         project
+    }
+
+    /// A copy of an example, unchanged.
+    pub(crate) fn of_example(name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        copy(&workspace().join("examples").join(name), &folder.path().join("project"));
+        Self { folder }
     }
 
     /// A path in the project.

@@ -16,9 +16,6 @@ const COMMANDS: &[&str] = &[
     "remove",
     "login",
     "logout",
-    "digest",
-    "manifest",
-    "config",
     "tags",
     "tag",
     "delete",
@@ -26,7 +23,6 @@ const COMMANDS: &[&str] = &[
     "diff",
     "rollback",
     "gc",
-    "doctor",
     "completions",
     "man",
 ];

@@ -4,5 +4,3 @@
 mod commands;
 mod home;
 mod logins;
-mod readers;
-mod ways;
