@@ -13,7 +13,7 @@ pub(crate) fn archive(bytes: &[u8]) {
     let directory = directory();
     let path = directory.path().join("image.tar");
     fs::write(&path, bytes).expect("a writable directory");
-    if let Ok(archive) = Archive::open(&path) {
+    if let Ok(archive) = Archive::open(&path, directory.path()) {
         read_all(archive.index(), &archive);
         drop((archive.resolve(None), archive.resolve(Some("latest"))));
     }

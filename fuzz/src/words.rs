@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use floe_destination::{DestinationName, ImageName};
+use floe_destination::{DestinationName, ImageName, SourceName};
 use floe_image::oci::{Digest, MediaType, Platform, Reference};
 use floe_store::{NarHash, StoreDir, StorePath, installable, nix32};
 
@@ -12,6 +12,7 @@ pub(crate) fn references(bytes: &[u8]) {
     check::<Reference>(text);
     check::<ImageName>(text);
     check::<DestinationName>(text);
+    check::<SourceName>(text);
 }
 
 pub(crate) fn names(bytes: &[u8]) {

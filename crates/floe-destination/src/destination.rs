@@ -9,7 +9,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use floe_image::image::PreviousImages;
+use floe_image::layer::Knowledge;
 use floe_image::oci::{Descriptor, Digest, Reference};
 use floe_image::{BlobError, BlobSink, BlobSource};
 
@@ -22,13 +22,16 @@ pub trait Destination: Send + Sync {
     /// A sink that [asks later](BlobSink::asks_later) asks [`finish`](Self::finish)'s `blobs`.
     fn sink(&self) -> &dyn BlobSink;
 
-    /// What the images say of their layers that the place has under the name already. Nothing where it cannot tell.
-    ///
-    /// # Errors
-    ///
-    /// When the place cannot be asked.
-    fn previous(&self) -> Result<PreviousImages, DeliverError> {
-        Ok(PreviousImages::default())
+    /// Who delivers it. Destinations of one queue are finished one after the other, in their order, and of several queues at
+    /// once: each registry's host is one, this machine another.
+    fn queue(&self) -> &str {
+        ""
+    }
+
+    /// What the images say of their layers that the place has under the name already; nothing where it cannot tell. The
+    /// place is asked when the knowledge is.
+    fn previous(&self) -> &dyn Knowledge {
+        &()
     }
 
     /// Says in which registries some blobs are, before any is asked for: a repository takes over by itself what its own

@@ -46,7 +46,7 @@ pub enum SourceName {
     },
     /// `oci-archive:FILE[:NAME]` or `docker-archive:FILE[:NAME]`; either word reads both kinds.
     Archive {
-        /// The file.
+        /// The file; `-` is standard input.
         file: PathBuf,
         /// The word that was written.
         format: ArchiveFormat,
@@ -128,7 +128,8 @@ impl SourceName {
                 Box::new(Found { name: full_name(&root), root, place })
             }
             Self::Archive { file, name, .. } => {
-                let place = Archive::open(file)?;
+                let file = if file.as_os_str() == "-" { Path::new("/dev/stdin") } else { file };
+                let place = Archive::open(file, spool)?;
                 let root = place.resolve(name.as_deref()).map_err(unresolved)?;
                 Box::new(Found { name: full_name(&root), root, place })
             }

@@ -26,6 +26,7 @@ mod added;
 mod closure;
 pub mod gc_root;
 pub mod installable;
+pub mod installation;
 pub mod nar;
 mod nar_hash;
 pub mod nix32;

@@ -109,7 +109,7 @@ impl<'a> Doors<'a> {
     }
 
     /// Adds what to do about a registry's refusal, where one is the cause.
-    fn explain_refusal(&self, failure: Failure) -> Failure {
+    pub(crate) fn explain_refusal(&self, failure: Failure) -> Failure {
         let Some(cause) = ExchangeError::innermost(failure.error.as_ref()) else { return failure };
         // A token server may have refused for a registry: with one registry it is clear for which.
         let mut hosts = self.hosts.iter();
@@ -137,6 +137,29 @@ impl<'a> Doors<'a> {
         }
         let opened = name.open(&self.places.make_spool()?).map_err(explain_delivery)?;
         opened.ok_or_else(|| Failure::failed(format!("{name} cannot be written")))
+    }
+
+    /// Opens the destinations of one image, which a host's registries pass on among themselves.
+    pub(crate) fn destinations(
+        &self,
+        names: &[DestinationName],
+        config: &PushConfig,
+    ) -> Outcome<Vec<Box<dyn Destination>>> {
+        let references: Vec<Reference> = references([], names).cloned().collect();
+        let together = if references.is_empty() {
+            Vec::new()
+        } else {
+            RegistryDestination::open_together(self.client()?, &references, config)?
+        };
+        let mut together = together.into_iter();
+        let open = |name: &DestinationName| match name {
+            DestinationName::Registry(_) => {
+                let opened = together.next().expect("one was opened for each reference");
+                Ok(Box::new(opened) as Box<dyn Destination>)
+            }
+            name => self.destination(name, PushConfig::default()),
+        };
+        names.iter().map(open).collect()
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn variable(text: &str) -> Option<(String, String)> {
 }
 
 /// The names that a file of variables sets to something.
-fn names(text: &str) -> impl Iterator<Item = String> + '_ {
+pub(crate) fn names(text: &str) -> impl Iterator<Item = String> + '_ {
     let set = |(_, line): (usize, &str)| {
         let (name, value) = variable(line)?;
         (!value.trim().is_empty()).then_some(name)

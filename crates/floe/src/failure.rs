@@ -105,9 +105,23 @@ impl Failure {
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let mut messages = self.messages();
         let error = messages.remove(0);
+        let hints = self.all_hints();
+        serde_json::json!({ "error": error, "causes": messages, "hints": hints, "exit": self.kind.exit_code() })
+    }
+
+    /// The failure in one line, its causes behind colons.
+    pub(crate) fn line(&self) -> String {
+        let messages = self.messages().into_iter();
+        // A message of several lines, such as a program's output, becomes one.
+        let lines = messages.map(|message| message.split_whitespace().collect::<Vec<_>>().join(" "));
+        lines.collect::<Vec<_>>().join(": ")
+    }
+
+    /// Every hint: those of a `floe.toml`'s problems, then the failure's own.
+    pub(crate) fn all_hints(&self) -> Vec<String> {
         let mut hints = self.configuration_errors().map_or_else(Vec::new, ConfigurationErrors::hints);
         hints.extend(self.hints.iter().cloned());
-        serde_json::json!({ "error": error, "causes": messages, "hints": hints, "exit": self.kind.exit_code() })
+        hints
     }
 
     /// The problems of a `floe.toml`, which show themselves at their lines.

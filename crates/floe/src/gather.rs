@@ -122,7 +122,8 @@ impl Gathering<'_> {
     }
 }
 
-fn explain_resolve(error: ResolveError) -> Failure {
+/// A path that cannot be resolved, with what to name instead.
+pub(crate) fn explain_resolve(error: ResolveError) -> Failure {
     let hint = match &error {
         ResolveError::Missing { .. } => {
             "name a store path, a result link, a directory, or an installable such as .#app"

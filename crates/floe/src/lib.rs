@@ -20,9 +20,12 @@ mod commands;
 
 mod base;
 mod copying;
+mod delivery;
 mod doors;
 mod environment;
 mod gather;
+mod hearsay;
+mod looking;
 mod places;
 mod recipe_file;
 mod recorded;
@@ -32,6 +35,7 @@ mod settings;
 mod watch;
 mod workshop;
 
+mod doctor;
 mod failure;
 mod progress;
 mod suggestion;

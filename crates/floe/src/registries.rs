@@ -76,11 +76,14 @@ pub(crate) fn explain(error: impl Into<anyhow::Error>, host: &str) -> Failure {
             429 => format!("wait, or log in, since many registries limit strangers more: floe login {host}"),
             _ => return failure,
         },
-        (ExchangeError::Connect { passing: false, .. }, _) => format!(
+        (ExchangeError::Untrusted { .. }, _) => format!(
             "where the registry has an authority of its own, put that one's certificate into \
              ~/.config/containers/certs.d/{host}/ca.crt; --insecure accepts any certificate and plain HTTP"
         ),
-        (ExchangeError::Connect { passing: true, .. }, _) => {
+        (ExchangeError::ClientCertificate { .. }, _) => format!(
+            "put the certificate and its key into ~/.config/containers/certs.d/{host}, as client.cert and client.key"
+        ),
+        (ExchangeError::Connect { .. }, _) => {
             "check the name, and that the registry can be reached from here".to_owned()
         }
         _ => return failure,

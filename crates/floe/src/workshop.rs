@@ -2,18 +2,15 @@
 //! the blob cache.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 
-use floe_destination::registry::{PushConfig, Registry, RegistryConfig, RegistryDestination};
-use floe_destination::{BlobCache, Delivered, Destination, DestinationName, Documents, FanOut, ImageName};
+use floe_destination::{BlobCache, Delivered, Destination, Documents, FanOut, ImageName};
 use floe_image::BlobSink;
 use floe_image::image::{self, Draft, Image, PreviousImages, RecipeBlobs};
-use floe_image::layer::{Compression, Knowledge, Layer, Memo, MemoKey, PackError, Packer};
-use floe_image::oci::Digest;
+use floe_image::layer::{Compression, Knowledge, Memo, PackError, Packer};
 use floe_store::TreeSource;
 
 use crate::base::BaseBlobs;
-use crate::doors::explain_delivery;
+use crate::delivery::finish_all;
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::terminal::Terminal;
@@ -40,28 +37,17 @@ pub(crate) struct Workshop<'a> {
     pub(crate) remembers: bool,
 }
 
-/// What others say of an image's layers: the images that its destinations have already.
-pub(crate) struct Hearsay(Vec<PreviousImages>);
-
-impl Hearsay {
-    /// Nobody's word.
-    pub(crate) const NONE: Self = Self(Vec::new());
-
-    /// Asks each destination.
-    pub(crate) fn of(destinations: &[Box<dyn Destination>]) -> Outcome<Self> {
-        let previous = destinations.iter().map(|place| place.previous().map_err(explain_delivery));
-        previous.collect::<Outcome<_>>().map(Self)
-    }
+/// What is known of an image's layers before they are made.
+pub(crate) struct Known<'a> {
+    /// The layers of an image that is made again.
+    pub(crate) recipe: &'a dyn Knowledge,
+    /// What others say.
+    pub(crate) hearsay: &'a dyn Knowledge,
 }
 
-impl Knowledge for Hearsay {
-    fn layer(&self, key: &MemoKey) -> Option<Layer> {
-        self.0.iter().find_map(|images| images.layer(key))
-    }
-
-    fn fact(&self, kind: &str, key: Digest) -> Option<String> {
-        self.0.iter().find_map(|images| images.fact(kind, key))
-    }
+impl Known<'_> {
+    /// Nothing but what the memo knows.
+    pub(crate) const NOTHING: Known<'static> = Known { recipe: &(), hearsay: &() };
 }
 
 impl Workshop<'_> {
@@ -80,7 +66,7 @@ impl Workshop<'_> {
         &self,
         draft: Draft,
         compression: Compression,
-        hearsay: &Hearsay,
+        known: &Known<'_>,
         sink: &dyn BlobSink,
     ) -> Outcome<Image> {
         let progress = self.terminal.progress();
@@ -88,9 +74,9 @@ impl Workshop<'_> {
         let (memo, cache) = (self.memo(), self.cache()?);
         let workshop = image::Workshop {
             trees: self.trees,
-            recipe: &(),
+            recipe: known.recipe,
             memo: self.remembers.then_some(&memo),
-            hearsay,
+            hearsay: known.hearsay,
             blobs: Some(&cache),
             packer: &self.packer(compression)?,
             threads: self.threads(),
@@ -99,8 +85,8 @@ impl Workshop<'_> {
         image::assemble(draft, &workshop, sink).map_err(explain)
     }
 
-    /// Makes an image appear at each destination; layers that one lacks are taken from the cache or
-    /// packed again.
+    /// Makes an image appear at each destination, on several hosts at once; layers that one lacks are taken from the cache
+    /// or packed again. Of several failures that of the first destination is returned.
     pub(crate) fn finish(
         &self,
         image: &Image,
@@ -116,10 +102,7 @@ impl Workshop<'_> {
             base: &BaseBlobs::of(image, self.places)?,
             packer: &self.packer(image.compression)?,
         };
-        let deliver = |destination: Box<dyn Destination>| {
-            destination.finish(&manifests, Some(name), &blobs).map_err(explain_delivery)
-        };
-        destinations.into_iter().map(deliver).collect()
+        finish_all(destinations, &manifests, name, &blobs, self.terminal)
     }
 
     /// Brings a recorded image to a destination, compressed as `compression` says.
@@ -129,41 +112,36 @@ impl Workshop<'_> {
         &self,
         image: &Image,
         name: &ImageName,
-        destination: &DestinationName,
+        destination: Box<dyn Destination>,
         compression: Compression,
     ) -> Outcome<Delivered> {
-        let destination = self.open(destination)?;
         destination.mount_from(&BaseBlobs::references(&image.base));
         let again = (compression != image.compression)
-            .then(|| self.assemble(image.draft(), compression, &Hearsay::NONE, destination.sink()))
+            .then(|| self.assemble(image.draft(), compression, &Known::NOTHING, destination.sink()))
             .transpose()?;
         let delivered = self.finish(again.as_ref().unwrap_or(image), name, vec![destination])?;
         delivered.into_iter().next().ok_or_else(|| Failure::failed("nothing was delivered"))
     }
 
-    /// Opens a destination.
-    pub(crate) fn open(&self, name: &DestinationName) -> Outcome<Box<dyn Destination>> {
-        let spool = self.places.make_spool()?;
-        match name {
-            DestinationName::Registry(reference) => {
-                let registry = Registry::new(RegistryConfig::of_process()?)?;
-                let destination =
-                    RegistryDestination::open(&registry, reference, Vec::new(), PushConfig::default())?;
-                Ok(Box::new(destination))
-            }
-            DestinationName::StandardOutput(_) => {
-                self.terminal.check_stdout_takes_bytes()?;
-                Self::open_local(name, &spool)
-            }
-            name => Self::open_local(name, &spool),
+    /// Brings a recorded image to several destinations; a layer that any of them lacks is read or packed once.
+    pub(crate) fn deliver_all(
+        &self,
+        image: &Image,
+        name: &ImageName,
+        destinations: Vec<Box<dyn Destination>>,
+    ) -> Outcome<Vec<Delivered>> {
+        let places = BaseBlobs::references(&image.base);
+        destinations.iter().for_each(|destination| destination.mount_from(&places));
+        let mut recipe = PreviousImages::default();
+        recipe.add_recipe(image);
+        let known = Known { recipe: &recipe, hearsay: &() };
+        let again = self.assemble(image.draft(), image.compression, &known, &all_sinks(&destinations))?;
+        if again.digest() != image.digest() {
+            let failure =
+                Failure::failed(format!("{name} is packed otherwise today than when it was recorded"));
+            return Err(failure.hint("another version of floe recorded it: build the image again"));
         }
-    }
-
-    fn open_local(name: &DestinationName, spool: &Path) -> Outcome<Box<dyn Destination>> {
-        match name.open(spool).map_err(explain_delivery)? {
-            Some(destination) => Ok(destination),
-            None => Err(Failure::failed(format!("{name} cannot be written"))),
-        }
+        self.finish(image, name, destinations)
     }
 
     fn threads(&self) -> NonZeroUsize {

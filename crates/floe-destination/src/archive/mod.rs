@@ -13,6 +13,7 @@
 
 mod destination;
 mod gzip;
+mod plain;
 mod source;
 mod tar_index;
 mod tar_writer;

@@ -14,25 +14,18 @@ use floe_image::oci::{Descriptor, Digest, DigestHasher, Index, Manifest, MediaTy
 use floe_image::{BlobError, BlobSource};
 use serde::Deserialize;
 
+use super::plain::{self, COMPRESSIONS};
 use super::tar_index::{self, IndexFailure, Span};
 use crate::documents::MAX_DOCUMENT;
 use crate::oci_layout::{self, REFERENCE_NAME, ResolveError};
 use crate::verify;
-
-/// What compressed files begin with, and what they are.
-const COMPRESSIONS: [(&[u8], &str); 4] = [
-    (&[0x1f, 0x8b], "gzip"),
-    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
-    (&[0xfd, b'7', b'z', b'X', b'Z'], "xz"),
-    (b"BZh", "bzip2"),
-];
 
 /// An archive that is read.
 ///
 /// ```no_run
 /// use floe_destination::Archive;
 ///
-/// let archive = Archive::open("image.tar".as_ref())?;
+/// let archive = Archive::open("image.tar".as_ref(), "spool".as_ref())?;
 /// let manifest = archive.resolve(None)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -58,8 +51,8 @@ pub enum OpenArchiveError {
         #[source]
         source: io::Error,
     },
-    /// The whole tar is compressed, so that no blob has a place in it; only a file that is decompressed can be read.
-    #[error("'{}' is compressed with {compression}: expected a plain tar", path.display())]
+    /// The whole tar is compressed in a way that floe does not undo.
+    #[error("'{}' is compressed with {compression}: expected a tar, plain or in gzip or zstd", path.display())]
     Compressed {
         /// The file.
         path: PathBuf,
@@ -89,17 +82,15 @@ struct DockerImage {
 impl Archive {
     /// Opens an archive: finds its files and reads the document that names its images.
     ///
+    /// One that is compressed as a whole with gzip or zstd, or comes down a pipe, is written into `spool` first, into a
+    /// file that has no name.
+    ///
     /// # Errors
     ///
-    /// When the file is no plain tar, or holds no image.
-    pub fn open(path: &Path) -> Result<Self, OpenArchiveError> {
+    /// When the file is no tar, or holds no image.
+    pub fn open(path: &Path, spool: &Path) -> Result<Self, OpenArchiveError> {
         let cannot = |source| OpenArchiveError::Read { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(cannot)?;
-        let mut magic = Vec::new();
-        (&mut file).take(8).read_to_end(&mut magic).map_err(cannot)?;
-        if let Some((_, compression)) = COMPRESSIONS.iter().find(|(start, _)| magic.starts_with(start)) {
-            return Err(OpenArchiveError::Compressed { path: path.to_owned(), compression });
-        }
+        let mut file = plain::open(path, spool)?;
         let malformed = |reason| OpenArchiveError::Malformed { path: path.to_owned(), reason };
         let files = tar_index::index(&mut file).map_err(|failure| match failure {
             IndexFailure::Read(source) => cannot(source),

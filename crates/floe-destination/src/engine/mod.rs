@@ -17,7 +17,7 @@ mod podman;
 
 pub use destination::EngineDestination;
 pub use kind::{EngineError, EngineKind};
-pub use probe::{detect, reads_zstd};
+pub use probe::{detect, reads_zstd, storage, version};
 pub use run::{RunRequest, Volume, run, run_arguments};
 
 pub(crate) use source::save;

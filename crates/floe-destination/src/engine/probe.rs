@@ -1,6 +1,7 @@
 //! Which engine is here, and what it can read.
 
 use std::io::{self, Read as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,13 +48,49 @@ fn major(version: &str) -> Option<u32> {
     version.trim().split('.').next()?.parse().ok()
 }
 
+/// Asks an engine for its version: `4.3.1`, `20.10.24+dfsg1`. Starts a program.
+///
+/// # Errors
+///
+/// When its program is not installed, or its daemon does not answer within five seconds.
+pub fn version(engine: EngineKind) -> Result<String, EngineError> {
+    let said = answers(engine)?;
+    // `ctr` speaks of itself first, then of the daemon.
+    let labelled = said.lines().rev().find_map(|line| line.trim().strip_prefix("Version:"));
+    let version = labelled.or_else(|| said.lines().next()).unwrap_or_default();
+    Ok(version.trim().trim_start_matches("podman version ").to_owned())
+}
+
+/// Asks an engine where it keeps images, which tells whether it can keep any; `None` for containerd, whose program does
+/// not know. Starts a program.
+///
+/// # Errors
+///
+/// When the engine does not answer, or cannot use its storage.
+pub fn storage(engine: EngineKind) -> Result<Option<PathBuf>, EngineError> {
+    let arguments: &[&str] = match engine {
+        EngineKind::Podman => &["info", "--format", "{{.Store.GraphRoot}}"],
+        EngineKind::Docker => &["info", "--format", "{{.DockerRootDir}}"],
+        EngineKind::Containerd => return Ok(None),
+    };
+    let said = ask(engine, arguments)?;
+    Ok(Some(said.trim()).filter(|path| !path.is_empty()).map(PathBuf::from))
+}
+
 /// Asks an engine for its version; returns what its program wrote.
 fn answers(engine: EngineKind) -> Result<String, EngineError> {
-    let arguments: &[&str] = match engine {
-        EngineKind::Podman => &["--version"],
-        EngineKind::Docker => &["version", "--format", "{{.Server.Version}}"],
-        EngineKind::Containerd => &["version"],
-    };
+    ask(
+        engine,
+        match engine {
+            EngineKind::Podman => &["--version"],
+            EngineKind::Docker => &["version", "--format", "{{.Server.Version}}"],
+            EngineKind::Containerd => &["version"],
+        },
+    )
+}
+
+/// Runs an engine's program and returns what it wrote, a few lines.
+fn ask(engine: EngineKind, arguments: &[&str]) -> Result<String, EngineError> {
     let command = format!("{} {}", engine.program(), arguments[0]);
     let child = Command::new(engine.program())
         .args(arguments)
@@ -71,7 +108,7 @@ fn answers(engine: EngineKind) -> Result<String, EngineError> {
         }
         Err(source) => return Err(cannot_wait(source)),
     };
-    // A version is far smaller than a pipe's buffer, so the program has ended without a reader.
+    // An answer is far smaller than a pipe's buffer, so the program has ended without a reader.
     let (mut stdout, mut stderr) = (String::new(), String::new());
     if let (Some(out), Some(err)) = (&mut child.stdout, &mut child.stderr) {
         out.read_to_string(&mut stdout).and_then(|_| err.read_to_string(&mut stderr)).map_err(cannot_wait)?;

@@ -33,7 +33,7 @@ pub(crate) fn save(engine: EngineKind, name: &ImageName, spool: &Path) -> Result
         }
     }
     outcome?;
-    Ok(Archive::open(&file)?)
+    Ok(Archive::open(&file, staging.path())?)
 }
 
 /// Runs one form of an engine's saving command.

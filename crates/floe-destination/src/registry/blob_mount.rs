@@ -6,9 +6,9 @@ use floe_image::oci::Digest;
 use reqwest::{Method, StatusCode, Url};
 
 use super::auth::{AuthError, Scope};
-use super::blob_upload::location;
 use super::exchange::{Call, Line};
 use super::response::ExchangeError;
+use super::uploading::location;
 
 /// What became of a mount.
 pub(super) enum Mounted {

@@ -1,33 +1,26 @@
-//! One blob on its way into a repository: begun, sent, taken up again, committed.
+//! One blob on its way into a repository, as its writer sees it: begun, written, ended, or given up.
 //!
-//! OCI distribution-spec v1.1, "Pushing blobs". A blob of known digest is one POST and one PUT ("POST then PUT"); one of
-//! unknown digest a POST, a single streaming PATCH without `Content-Range`, and an empty PUT. There are never several
-//! chunks, so `OCI-Chunk-Min-Length` is kept to: what is sent after a break is always the last chunk.
+//! The bytes go through a [`Feed`] to [`Uploading`], which sends them from a thread of its own: a writer that packs waits
+//! for the network only when that is slower than it.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use floe_image::oci::{Descriptor, Digest};
-use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LOCATION, RANGE};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::Url;
 use tokio::sync::mpsc;
 
-use super::auth::Scope;
 use super::client::Place;
 use super::config::RegistryEvent;
-use super::exchange::{Answer, Call, Line, SMALL_ANSWER};
-use super::response::{ExchangeError, read_bounded, refusal};
+use super::response::ExchangeError;
 use super::shared::Shared;
 use super::upload_feed::{Feed, Part};
+use super::uploading::{Uploading, commit};
 
 /// What is handed to the network at once: large enough that no thread switches often, small beside the window.
 const PART_SIZE: usize = 256 << 10;
-
-/// How often a running upload is looked at.
-const TICK: Duration = Duration::from_millis(500);
 
 /// A blob could not be sent.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +83,7 @@ impl UploadError {
 }
 
 /// The registry lost the upload or got other bytes than were sent: this upload is over, but not the blob.
-fn is_spoilt(error: &ExchangeError) -> bool {
+pub(super) fn is_spoilt(error: &ExchangeError) -> bool {
     const CODES: [&str; 4] = ["DIGEST_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN"];
     error.refusal().is_some_and(|refusal| {
         matches!(refusal.status, 404 | 416) || CODES.iter().any(|code| refusal.has_code(code))
@@ -139,7 +132,12 @@ impl BlobUpload {
     }
 
     /// Makes the blob appear under its digest.
-    pub(super) fn finish(mut self, blob: &Descriptor) -> Result<(), UploadError> {
+    pub(super) fn finish(self, blob: &Descriptor) -> Result<(), UploadError> {
+        self.end(blob)?.wait()
+    }
+
+    /// Hands on the blob's last bytes; they leave, and the blob appears, while the caller does other things.
+    pub(super) fn end(mut self, blob: &Descriptor) -> Result<EndedUpload, UploadError> {
         if let Some(known) = &self.known
             && known.digest != blob.digest
         {
@@ -160,21 +158,8 @@ impl BlobUpload {
         let Some(thread) = self.thread.take() else {
             return Err(abandoned(Some(blob), &self.place));
         };
-        let location = join(thread)?;
-        if self.known.is_none() {
-            let line = self.place.line(&self.shared);
-            self.shared.block_on(commit(&line, &location, blob.digest)).map_err(|source| {
-                let (blob, place) = (blob_name(Some(blob)), place_name(&self.place));
-                let source = Box::new(source);
-                if is_spoilt(&source) {
-                    UploadError::Lost { blob, place, source }
-                } else {
-                    UploadError::Exchange { blob, place, source }
-                }
-            })?;
-        }
-        self.shared.tell(&RegistryEvent::Uploaded { digest: blob.digest, size: blob.size });
-        Ok(())
+        let (shared, place) = (Arc::clone(&self.shared), self.place.clone());
+        Ok(EndedUpload { shared, place, is_announced: self.known.is_some(), blob: blob.clone(), thread })
     }
 
     /// Gives the upload up. Returns why it had failed, when it was the upload that failed and not the writer.
@@ -218,277 +203,50 @@ impl Write for BlobUpload {
     }
 }
 
+/// A blob whose last byte was written.
+pub(super) struct EndedUpload {
+    shared: Arc<Shared>,
+    place: Place,
+    /// Whether the digest was known when the upload began: then it is whole with its last byte.
+    is_announced: bool,
+    blob: Descriptor,
+    thread: JoinHandle<Result<Url, UploadError>>,
+}
+
+impl EndedUpload {
+    /// Waits until the registry has the blob.
+    pub(super) fn wait(self) -> Result<(), UploadError> {
+        let Self { shared, place, is_announced, blob, thread } = self;
+        let location = join(thread)?;
+        if !is_announced {
+            let committed = shared.block_on(commit(&place.line(&shared), &location, blob.digest));
+            committed.map_err(|source| {
+                let (blob, place) = (blob_name(Some(&blob)), place_name(&place));
+                let source = Box::new(source);
+                if is_spoilt(&source) {
+                    UploadError::Lost { blob, place, source }
+                } else {
+                    UploadError::Exchange { blob, place, source }
+                }
+            })?;
+        }
+        shared.tell(&RegistryEvent::Uploaded { digest: blob.digest, size: blob.size });
+        Ok(())
+    }
+}
+
 fn join(thread: JoinHandle<Result<Url, UploadError>>) -> Result<Url, UploadError> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn blob_name(blob: Option<&Descriptor>) -> String {
+pub(super) fn blob_name(blob: Option<&Descriptor>) -> String {
     blob.map_or_else(|| "a new blob".to_owned(), |blob| format!("blob {}", blob.digest))
 }
 
-fn place_name(place: &Place) -> String {
+pub(super) fn place_name(place: &Place) -> String {
     format!("{}/{}", place.host.name(), place.repository)
 }
 
-fn abandoned(blob: Option<&Descriptor>, place: &Place) -> UploadError {
+pub(super) fn abandoned(blob: Option<&Descriptor>, place: &Place) -> UploadError {
     UploadError::Abandoned { blob: blob_name(blob), place: place_name(place) }
-}
-
-/// The upload as its own thread sees it.
-struct Uploading {
-    place: Place,
-    known: Option<Descriptor>,
-    feed: Arc<Feed>,
-}
-
-/// An upload that has begun.
-struct Standing {
-    location: Url,
-    offset: u64,
-}
-
-impl Uploading {
-    async fn run(self, shared: &Shared, location: Option<Url>) -> Result<Url, UploadError> {
-        let line = self.place.line(shared);
-        let result = self.send(&line, location).await;
-        self.feed.close();
-        result
-    }
-
-    async fn send(&self, line: &Line<'_>, location: Option<Url>) -> Result<Url, UploadError> {
-        let (blob, place) = (blob_name(self.known.as_ref()), place_name(&self.place));
-        let failure = |source| UploadError::Exchange {
-            blob: blob.clone(),
-            place: place.clone(),
-            source: Box::new(source),
-        };
-        let mut standing = location.map(|location| Standing { location, offset: 0 });
-        let mut failures = 0;
-        let mut rejected = None;
-        loop {
-            let at = match standing.take() {
-                Some(at) => at,
-                None => Standing { location: begin(line).await.map_err(failure)?, offset: 0 },
-            };
-            let error = match self.attempt(line, &at, &mut rejected).await {
-                Ok(Some(location)) => return Ok(location),
-                Ok(None) if self.feed.reaches(at.offset) => {
-                    standing = Some(at);
-                    continue;
-                }
-                Ok(None) => line.unexpected("the upload", "401 before the blob was sent, not after"),
-                Err(error) => error,
-            };
-            if self.feed.is_abandoned() {
-                cancel(line, &at.location).await;
-                return Err(abandoned(self.known.as_ref(), &self.place));
-            }
-            let spoilt = is_spoilt(&error);
-            failures += 1;
-            if !(error.is_passing() || spoilt) || !line.wait(&error, failures).await {
-                return Err(failure(error));
-            }
-            if let Some(blob) = &self.known
-                && self.feed.progress().end == blob.size
-                && exists(line, blob.digest).await.unwrap_or(false)
-            {
-                // The blob is there: only the answer was lost.
-                return Ok(at.location);
-            }
-            // 416 says that the registry stands elsewhere than floe thought; every other spoilt upload is gone.
-            let is_elsewhere = error.refusal().is_some_and(|refusal| refusal.status == 416);
-            let stands = if spoilt && !is_elsewhere { None } else { stands_at(line, &at.location).await };
-            standing = match stands {
-                Some(stands) if self.feed.reaches(stands.offset) => Some(stands),
-                _ if self.feed.reaches(0) => None,
-                _ => return Err(UploadError::Lost { blob, place, source: Box::new(error) }),
-            };
-        }
-    }
-
-    /// Sends what is left of the blob; `None` when another token has to be shown first.
-    async fn attempt(
-        &self,
-        line: &Line<'_>,
-        at: &Standing,
-        rejected: &mut Option<Option<HeaderValue>>,
-    ) -> Result<Option<Url>, ExchangeError> {
-        let (method, url, length) = match &self.known {
-            Some(blob) => {
-                let left = blob.size.saturating_sub(at.offset);
-                (Method::PUT, with_digest(&at.location, blob.digest), Some(left))
-            }
-            None => (Method::PATCH, at.location.clone(), None),
-        };
-        let request = format!("{method} {}", url.path());
-        line.host.wait_for_pause().await;
-        let scope = Scope::push(line.repository);
-        let authorization = if line.host.is_own(&url) {
-            line.authorize(&request, &scope, rejected.as_ref()).await?
-        } else {
-            None
-        };
-        let client = line.host.client(line.shared, &url, true)?;
-        let mut builder = client
-            .request(method, url.clone())
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .body(reqwest::Body::wrap(self.feed.body(at.offset, length)));
-        if let Some(authorization) = &authorization {
-            builder = builder.header(AUTHORIZATION, authorization.clone());
-        }
-        if let (Some(blob), Some(1..)) = (&self.known, length)
-            && at.offset > 0
-        {
-            builder = builder.header(CONTENT_RANGE, format!("{}-{}", at.offset, blob.size - 1));
-        }
-        line.shared.count_request();
-        let response = self.watch(line, &request, builder.send()).await?;
-        let status = response.status();
-        if status == StatusCode::UNAUTHORIZED && rejected.is_none() && line.host.is_own(&url) {
-            line.learn(&response);
-            *rejected = Some(authorization);
-            return Ok(None);
-        }
-        if !status.is_success() {
-            let refusal = refusal(line.host.name(), line.repository, request, response).await;
-            return Err(ExchangeError::Refused(Box::new(refusal)));
-        }
-        let answer = Answer {
-            status,
-            headers: response.headers().clone(),
-            url: response.url().clone(),
-            body: read_bounded(
-                response,
-                SMALL_ANSWER,
-                line.host.name(),
-                &request,
-                line.shared.config.stall_timeout,
-            )
-            .await
-            // The status has said all; a body that breaks off changes nothing.
-            .unwrap_or_default(),
-        };
-        match &self.known {
-            Some(_) => Ok(Some(url)),
-            None => location(line, &answer, &request).map(Some),
-        }
-    }
-
-    /// Waits for the answer, while bytes move or the writer is the slow one.
-    async fn watch(
-        &self,
-        line: &Line<'_>,
-        request: &str,
-        send: impl Future<Output = Result<reqwest::Response, reqwest::Error>>,
-    ) -> Result<reqwest::Response, ExchangeError> {
-        let config = &line.shared.config;
-        let mut send = std::pin::pin!(send);
-        let mut progress = self.feed.progress();
-        let mut moved = Instant::now();
-        loop {
-            if let Ok(result) = tokio::time::timeout(TICK, &mut send).await {
-                return result.map_err(|error| ExchangeError::of_reqwest(line.host.name(), request, error));
-            }
-            let now = self.feed.progress();
-            if now != progress || now.starving {
-                progress = now;
-                moved = Instant::now();
-            }
-            let is_whole = now.ended || self.known.as_ref().is_some_and(|blob| now.end == blob.size);
-            let patience = if is_whole { config.commit_timeout } else { config.stall_timeout };
-            if moved.elapsed() > patience {
-                let (host, request) = (line.host.name().to_owned(), request.to_owned());
-                return Err(ExchangeError::Stalled { host, request, patience });
-            }
-        }
-    }
-}
-
-/// Begins an upload: "POST then PUT", the POST.
-async fn begin(line: &Line<'_>) -> Result<Url, ExchangeError> {
-    let call = Call::new(Method::POST, line.repository_url("blobs/uploads/").await?);
-    let answer = line.exchange(&call, &Scope::push(line.repository)).await?;
-    location(line, &answer, &call.line())
-}
-
-/// Ends an upload of unknown digest: the empty PUT. An answer that was lost is made up for by asking for the blob.
-async fn commit(line: &Line<'_>, location: &Url, digest: Digest) -> Result<(), ExchangeError> {
-    let mut call = Call::new(Method::PUT, with_digest(location, digest));
-    call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    call.body = Bytes::new();
-    call.patience = Some(line.shared.config.commit_timeout);
-    match line.exchange(&call, &Scope::push(line.repository)).await {
-        Ok(_) => Ok(()),
-        Err(error) if is_spoilt(&error) && exists(line, digest).await.unwrap_or(false) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Tells the registry that nothing more comes. It forgets the upload by itself sooner or later.
-async fn cancel(line: &Line<'_>, location: &Url) {
-    let call = Call::new(Method::DELETE, location.clone());
-    drop(line.exchange_once(&call, &Scope::push(line.repository)).await);
-}
-
-/// Whether the repository has a blob: "Checking if content exists in the registry".
-pub(super) async fn exists(line: &Line<'_>, digest: Digest) -> Result<bool, ExchangeError> {
-    let url = line.repository_url(&format!("blobs/{digest}")).await?;
-    let mut call = Call::new(Method::HEAD, url);
-    call.understood = &[404];
-    let answer = line.exchange(&call, &Scope::push(line.repository)).await?;
-    Ok(answer.status != 404)
-}
-
-/// Asks how far an upload came: "Pushing a blob in chunks", GET on the location. `None` when the registry does not say.
-async fn stands_at(line: &Line<'_>, upload: &Url) -> Option<Standing> {
-    let call = Call::new(Method::GET, upload.clone());
-    let answer = line.exchange_once(&call, &Scope::push(line.repository)).await.ok()?;
-    let range = answer.header(RANGE.as_str())?;
-    let (first, last) = range.trim_start_matches("bytes=").split_once('-')?;
-    let last: u64 = last.parse().ok()?;
-    // `0-0` stands for no byte as well as for one.
-    if answer.status != StatusCode::NO_CONTENT || first != "0" || last == 0 {
-        return None;
-    }
-    let location = location(line, &answer, &call.line()).unwrap_or_else(|_| upload.clone());
-    Some(Standing { location, offset: last + 1 })
-}
-
-/// The `Location` of an answer, absolute.
-pub(super) fn location(line: &Line<'_>, answer: &Answer, request: &str) -> Result<Url, ExchangeError> {
-    let text = answer.header(LOCATION.as_str());
-    let missing = || line.unexpected(request, "a Location that is an HTTP URL");
-    let mut url = text.and_then(|text| answer.url.join(text).ok()).ok_or_else(missing)?;
-    if answer.url.scheme() == "https" && url.scheme() == "http" {
-        // A registry behind a proxy that ends TLS often does not know its own scheme. Only its own host is believed.
-        if url.host_str() != answer.url.host_str() || url.set_scheme("https").is_err() {
-            return Err(missing());
-        }
-    }
-    if url.scheme() == "https" || url.scheme() == "http" { Ok(url) } else { Err(missing()) }
-}
-
-/// A location with `digest=` behind what its query holds already.
-fn with_digest(location: &Url, digest: Digest) -> Url {
-    let mut url = location.clone();
-    url.query_pairs_mut().append_pair("digest", &digest.to_string());
-    url
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_digest_goes_behind_the_query() {
-        let digest = Digest::of(b"");
-        for (location, expected) in [
-            ("https://r.example/v2/a/blobs/uploads/1", "?digest="),
-            ("https://r.example/up?_state=a%2Fb%3D%3D&x=y", "?_state=a%2Fb%3D%3D&x=y&digest="),
-        ] {
-            let url = with_digest(&Url::parse(location).expect("a URL"), digest);
-            let query = format!("?{}", url.query().expect("a query"));
-            assert_eq!(query, format!("{expected}sha256%3A{}", digest.hex()), "{location}");
-        }
-    }
 }

@@ -92,15 +92,19 @@ impl Host {
         url: &Url,
         bodies: bool,
     ) -> Result<reqwest::Client, ExchangeError> {
+        shared.client(self.client_kind(url, bodies))
+    }
+
+    fn client_kind(&self, url: &Url, bodies: bool) -> ClientKind {
         let name = authority(url);
         // What the user accepts for a host does not extend to where it redirects.
         let is_own = self.base().is_none_or(|base| authority(&base) == name);
-        shared.client(ClientKind {
+        ClientKind {
             host: if is_own { self.name.clone() } else { name },
             encrypted: url.scheme() == "https",
             verify: !(self.insecure && is_own),
             bodies,
-        })
+        }
     }
 
     /// The URL that paths are joined to, after the first contact.
@@ -126,15 +130,16 @@ impl Host {
     }
 
     async fn probe_schemes(&self, shared: &Shared) -> Result<Url, ExchangeError> {
-        let mut first_error = None;
+        let mut told: Option<ExchangeError> = None;
         for scheme in self.schemes(shared) {
-            let error = match self.probe_scheme(shared, scheme).await {
+            match self.probe_scheme(shared, scheme).await {
                 Ok(base) => return Ok(base),
-                Err(error) => error,
-            };
-            first_error.get_or_insert(error);
+                // What the preferred scheme came to is told, unless that only says that it is the wrong one.
+                Err(error) if told.as_ref().is_none_or(wants_tls) => told = Some(error),
+                Err(_) => {}
+            }
         }
-        Err(first_error.unwrap_or_else(|| self.not_a_host()))
+        Err(told.unwrap_or_else(|| self.not_a_host()))
     }
 
     fn not_a_host(&self) -> ExchangeError {
@@ -165,14 +170,21 @@ impl Host {
         let url = base.join("v2/").map_err(|_| self.not_a_host())?;
         let line = format!("{} {}", Method::GET, url.path());
         let client = self.client(shared, &url, false)?;
+        let kind = self.client_kind(&url, false);
         shared.count_request();
         let sent = client.get(url).timeout(shared.config.stall_timeout).send().await;
-        let response = sent.map_err(|error| ExchangeError::of_reqwest(&self.name, &line, error))?;
+        let response = sent.map_err(|error| match ExchangeError::of_reqwest(&self.name, &line, error) {
+            // In TLS 1.3 a host that got no certificate breaks off, and its reason may come too late to be read.
+            ExchangeError::Broken { host, source, .. } if shared.lacks_certificate(&kind) => {
+                ExchangeError::ClientCertificate { host, source }
+            }
+            error => error,
+        })?;
         let status = response.status();
         if super::retry::is_passing(status) {
             return Err(ExchangeError::Refused(Box::new(refusal(&self.name, "", line, response).await)));
         }
-        // Go's servers answer 400 to a client that speaks HTTP where they expect TLS.
+        // See `wants_tls`.
         if status == StatusCode::BAD_REQUEST && scheme == "http" {
             return Err(ExchangeError::Refused(Box::new(refusal(&self.name, "", line, response).await)));
         }
@@ -190,6 +202,11 @@ impl Host {
         }
         Ok(base)
     }
+}
+
+/// Go's servers answer 400 to a client that speaks HTTP where they expect TLS.
+fn wants_tls(error: &ExchangeError) -> bool {
+    error.refusal().is_some_and(|refusal| refusal.status == 400)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

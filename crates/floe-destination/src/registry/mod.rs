@@ -20,6 +20,7 @@ mod referrers;
 mod source;
 mod tags;
 mod upload_feed;
+mod uploading;
 
 mod client;
 mod exchange;

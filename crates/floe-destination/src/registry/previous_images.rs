@@ -4,36 +4,45 @@
 //! Whoever may write the tag is believed: docs/registries.md, "What is trusted".
 
 use floe_image::image::PreviousImages;
+use floe_image::layer::{Knowledge, Layer, MemoKey};
 use floe_image::oci::{Config, Descriptor, Digest};
 use reqwest::Method;
 
 use super::auth::Scope;
 use super::exchange::Call;
-use super::manifest::ManifestError;
 use super::push::PushSession;
 use crate::{MAX_DOCUMENT, ParsedManifest};
 
-impl PushSession {
-    /// The layers of the images that the target's tag named before, by their memo keys. Nothing for a first push, or
-    /// where floe made none of them.
-    ///
-    /// # Errors
-    /// [`ManifestError`].
-    pub fn previous_images(&self) -> Result<PreviousImages, ManifestError> {
-        let mut images = PreviousImages::default();
-        for document in self.previous()? {
-            let Ok(ParsedManifest::Manifest(manifest)) = document.parse() else { continue };
-            if PreviousImages::speaks(&manifest)
-                && let Some(config) = self.read_config(&manifest.config)
-            {
-                images.add(&manifest, &config);
-            }
-        }
-        Ok(images)
+/// The layers of the images that the target's tag named before, by their memo keys. They are read when they are first
+/// asked for; nothing is known for a first push, or where floe made none of the images.
+impl Knowledge for PushSession {
+    fn layer(&self, key: &MemoKey) -> Option<Layer> {
+        self.previous_images().layer(key)
     }
 
-    /// Reads a config. One that is gone, damaged or no image's teaches nothing, and the store has to be read; when the
-    /// registry is at fault, the push itself will say so.
+    fn fact(&self, kind: &str, key: Digest) -> Option<String> {
+        self.previous_images().fact(kind, key)
+    }
+}
+
+impl PushSession {
+    fn previous_images(&self) -> &PreviousImages {
+        self.previous_images.get_or_init(|| {
+            let mut images = PreviousImages::default();
+            // What cannot be read teaches nothing; when the registry is at fault, the push itself will say so.
+            for document in self.previous().unwrap_or_default() {
+                let Ok(ParsedManifest::Manifest(manifest)) = document.parse() else { continue };
+                if PreviousImages::speaks(&manifest)
+                    && let Some(config) = self.read_config(&manifest.config)
+                {
+                    images.add(&manifest, &config);
+                }
+            }
+            images
+        })
+    }
+
+    /// Reads a config; `None` for one that is gone, damaged or no image's.
     fn read_config(&self, blob: &Descriptor) -> Option<Config> {
         let repository = self.repository();
         let (place, shared) = (&repository.primary, &repository.shared);

@@ -6,20 +6,25 @@
 //! the session a `BlobSink`, so that layers which are still being packed stream into it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::mem::take;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 
+use floe_image::image::PreviousImages;
 use floe_image::oci::{Descriptor, Digest, Reference};
 use floe_image::{BlobError, BlobSource};
 use reqwest::Url;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::auth::Scope;
 use super::blob_mount::{Mounted, mount};
-use super::blob_upload::{BlobUpload, UploadError, exists};
+use super::blob_upload::{BlobUpload, UploadError};
 use super::client::{OpenRegistryError, Registry, Repository};
 use super::config::RegistryEvent;
 use super::manifest::{ManifestError, ManifestName};
 use super::referrers::ReferrersError;
 use super::response::ExchangeError;
+use super::uploading::exists;
 use crate::parallel;
 use crate::{ManifestDocument, Manifests, ParsedManifest, ReadDocumentsError};
 
@@ -33,6 +38,8 @@ pub struct PushConfig {
     pub previous_tags: Vec<String>,
     /// Other repositories on the same host that hold a blob, such as that of the base image.
     pub mount_sources: BTreeMap<Digest, String>,
+    /// Another repository on the same host that holds every blob, since the same image was pushed there just now.
+    pub mount_from: Option<String>,
 }
 
 /// What a push did.
@@ -102,18 +109,25 @@ pub struct PushSession {
     config: PushConfig,
     state: Mutex<State>,
     previous: OnceLock<Vec<ManifestDocument>>,
+    pub(super) previous_images: OnceLock<PreviousImages>,
     /// Held while the previous manifest is read, so that many packing threads read it once.
     reading: Mutex<()>,
+    /// One for each blob that may be streamed at once, those whose answer is waited for included.
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// Blobs that are in the repository.
     blobs: BTreeMap<Digest, Presence>,
+    /// Blobs that the registry said it lacks: they are not asked for again.
+    lacking: BTreeSet<Digest>,
     /// Manifests that are in the repository, by the word of a previous index.
     manifests: BTreeSet<Digest>,
     /// Uploads that a refused mount has begun.
     begun: BTreeMap<Digest, Url>,
+    /// Blobs whose last byte was written and that the registry has not confirmed yet.
+    unanswered: Vec<(Descriptor, JoinHandle<Result<(), UploadError>>)>,
     /// What tags named when they were asked for.
     tags: BTreeMap<String, Option<Descriptor>>,
     /// Other repositories on this host that hold a blob.
@@ -122,6 +136,13 @@ struct State {
     sent_bytes: u64,
     mounted: u64,
     present: u64,
+}
+
+impl State {
+    /// Whether a blob is there or on its way.
+    fn has(&self, digest: Digest) -> bool {
+        self.blobs.contains_key(&digest) || self.unanswered.iter().any(|(blob, _)| blob.digest == digest)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +170,9 @@ impl PushSession {
             config,
             state: Mutex::new(state),
             previous: OnceLock::new(),
+            previous_images: OnceLock::new(),
             reading: Mutex::default(),
+            turns: Arc::new(Semaphore::new(registry.shared.config.upload_limit)),
         })
     }
 
@@ -266,8 +289,11 @@ impl PushSession {
 
     /// Whether the repository has a blob, or gets it by a mount.
     pub(super) fn ensure(&self, blob: &Descriptor) -> Result<bool, PushError> {
-        if self.lock().blobs.contains_key(&blob.digest) {
+        if self.lock().has(blob.digest) {
             return Ok(true);
+        }
+        if self.lock().lacking.contains(&blob.digest) {
+            return Ok(false);
         }
         let (place, shared) = (&self.repository.primary, &self.repository.shared);
         let line = place.line(shared);
@@ -276,24 +302,29 @@ impl PushSession {
             digest: blob.digest,
             source: Box::new(source),
         };
+        let config = &self.config;
+        // A blob that is there already is mounted just the same, so nothing need be asked first.
+        let source =
+            config.mount_from.clone().or_else(|| self.lock().mount_sources.get(&blob.digest).cloned());
+        if let Some(source) = source {
+            match shared.block_on(mount(&line, blob.digest, &source)).map_err(failure)? {
+                Mounted::Done => {
+                    self.lock().mounted += 1;
+                    self.found(blob.digest, &RegistryEvent::Mounted(blob.digest));
+                    return Ok(true);
+                }
+                Mounted::Upload(location) => {
+                    self.lock().begun.insert(blob.digest, location);
+                }
+                Mounted::Refused => {}
+            }
+        }
         if shared.block_on(exists(&line, blob.digest)).map_err(failure)? {
             self.lock().present += 1;
             self.found(blob.digest, &RegistryEvent::Present(blob.digest));
             return Ok(true);
         }
-        let source = self.lock().mount_sources.get(&blob.digest).cloned();
-        let Some(source) = source else { return Ok(false) };
-        match shared.block_on(mount(&line, blob.digest, &source)).map_err(failure)? {
-            Mounted::Done => {
-                self.lock().mounted += 1;
-                self.found(blob.digest, &RegistryEvent::Mounted(blob.digest));
-                return Ok(true);
-            }
-            Mounted::Upload(location) => {
-                self.lock().begun.insert(blob.digest, location);
-            }
-            Mounted::Refused => {}
-        }
+        self.lock().lacking.insert(blob.digest);
         Ok(false)
     }
 
@@ -308,11 +339,41 @@ impl PushSession {
         BlobUpload::begin(&self.repository.shared, &self.repository.primary, known, location)
     }
 
-    pub(super) fn sent(&self, blob: &Descriptor) {
+    fn sent(&self, blob: &Descriptor) {
         let mut state = self.lock();
         state.blobs.insert(blob.digest, Presence::Sure);
         state.sent_blobs += 1;
         state.sent_bytes += blob.size;
+    }
+
+    /// Waits until one more blob may be streamed into the session.
+    pub(super) fn wait_for_turn(&self) -> OwnedSemaphorePermit {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        self.repository.shared.block_on(turn).expect("the semaphore is never closed")
+    }
+
+    /// Takes over an upload whose last byte was written; [`Self::push`] waits for the registry's answer.
+    pub(super) fn answer_later(&self, blob: Descriptor, answer: JoinHandle<Result<(), UploadError>>) {
+        self.lock().unanswered.push((blob, answer));
+    }
+
+    /// Waits until the registry has answered every blob that was streamed into the session.
+    ///
+    /// # Errors
+    /// The first failure; one that sending the blob again may mend only when there is no other.
+    pub fn settle(&self) -> Result<(), UploadError> {
+        let unanswered = take(&mut self.lock().unanswered);
+        let mut failure: Option<UploadError> = None;
+        for (blob, answer) in unanswered {
+            match answer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                Ok(()) => self.sent(&blob),
+                Err(error) if failure.as_ref().is_none_or(UploadError::may_begin_anew) => {
+                    failure = Some(error)
+                }
+                Err(_later) => {}
+            }
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     /// Pushes manifests and whatever blobs they name that are not there, and gives the top one its tags; without any it
@@ -328,6 +389,11 @@ impl PushSession {
         tags: &[String],
         blobs: &dyn BlobSource,
     ) -> Result<PushReport, PushError> {
+        match self.settle() {
+            // A blob that was lost is asked for and sent again like any other.
+            Err(error) if !error.may_begin_anew() => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
         let top = manifests.top();
         let digest = top.descriptor.digest;
         let mut stale = Vec::new();
@@ -449,16 +515,17 @@ impl PushSession {
         Ok(())
     }
 
+    /// What was done since the last report.
     fn report(&self, top: &ManifestDocument, unchanged: bool) -> PushReport {
-        let state = self.lock();
+        let mut state = self.lock();
         let assumed = state.blobs.values().filter(|presence| **presence == Presence::Assumed).count();
         PushReport {
             manifest: top.descriptor.clone(),
             unchanged,
-            sent_blobs: state.sent_blobs,
-            sent_bytes: state.sent_bytes,
-            mounted_blobs: state.mounted,
-            present_blobs: state.present + assumed as u64,
+            sent_blobs: take(&mut state.sent_blobs),
+            sent_bytes: take(&mut state.sent_bytes),
+            mounted_blobs: take(&mut state.mounted),
+            present_blobs: take(&mut state.present) + assumed as u64,
         }
     }
 

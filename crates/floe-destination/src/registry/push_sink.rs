@@ -1,12 +1,15 @@
 //! The push session as a place for blobs that are still being packed.
 //!
 //! A blob of unknown digest leaves in one streaming PATCH, a known one in one PUT; whatever was sent is not asked for
-//! again when the image is pushed.
+//! again when the image is pushed. A commit does not wait for the registry's answer, so that the way there and back holds
+//! up no packing: [`PushSession::push`] waits for all answers, and sends a blob again that was lost.
 
 use std::io::{self, Write};
+use std::thread;
 
 use floe_image::oci::Descriptor;
 use floe_image::{BlobError, BlobSink, BlobWriter};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::blob_upload::BlobUpload;
 use super::push::{PushError, PushSession};
@@ -21,7 +24,8 @@ impl BlobSink for PushSession {
     }
 
     fn begin(&self, known: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>, BlobError> {
-        Ok(Box::new(SessionWriter { session: self, upload: Some(self.begin_upload(known)) }))
+        let turn = self.wait_for_turn();
+        Ok(Box::new(SessionWriter { session: self, upload: Some(self.begin_upload(known)), turn }))
     }
 }
 
@@ -30,6 +34,7 @@ struct SessionWriter<'a> {
     session: &'a PushSession,
     /// `None` once the upload has failed.
     upload: Option<BlobUpload>,
+    turn: OwnedSemaphorePermit,
 }
 
 impl SessionWriter<'_> {
@@ -63,8 +68,14 @@ impl BlobWriter for SessionWriter<'_> {
             source,
         };
         let upload = self.upload.take().ok_or_else(|| failure("the upload has failed".into()))?;
-        upload.finish(blob).map_err(|error| failure(Box::new(error)))?;
-        self.session.sent(blob);
+        let ended = upload.end(blob).map_err(|error| failure(Box::new(error)))?;
+        let turn = self.turn;
+        let answer = thread::spawn(move || {
+            let answer = ended.wait();
+            drop(turn);
+            answer
+        });
+        self.session.answer_later(blob.clone(), answer);
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Response;
+use rustls::AlertDescription;
 
 use super::auth::AuthError;
 use super::error_body::{self, LONGEST_ERROR_BODY, Refusal};
@@ -17,14 +18,30 @@ use super::tls::TlsError;
 /// A request got no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// No connection: the host is unknown, down, or its certificate is not trusted.
+    /// No connection: the host is unknown or down.
     #[error("cannot connect to '{host}'")]
     Connect {
         /// The host.
         host: String,
-        /// Whether another attempt may succeed; a certificate stays untrusted.
-        passing: bool,
         /// The reason.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// No TLS: the host's certificate comes from nobody trusted, or the host speaks plain HTTP.
+    #[error("cannot trust '{host}'")]
+    Untrusted {
+        /// The host.
+        host: String,
+        /// The reason.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// No TLS: the host does not accept the client's certificate, or misses one.
+    #[error("'{host}' wants a client certificate that it trusts")]
+    ClientCertificate {
+        /// The host.
+        host: String,
+        /// What the host said.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
@@ -106,22 +123,29 @@ impl ExchangeError {
     /// Sorts an error of the HTTP library; its URL, which may be signed, is taken out.
     pub(super) fn of_reqwest(host: &str, request: &str, error: reqwest::Error) -> Self {
         let host = host.to_owned();
-        let (is_connect, passing) = (error.is_connect(), !is_certificate(&error));
+        let is_connect = error.is_connect();
+        let (is_tls, alert) = match tls_error(&error) {
+            Some(rustls::Error::AlertReceived(alert)) => (true, Some(*alert)),
+            tls => (tls.is_some(), None),
+        };
         let source = error.without_url().into();
-        if is_connect {
-            Self::Connect { host, passing, source }
-        } else {
-            Self::Broken { host, request: request.to_owned(), source }
+        match alert {
+            // In TLS 1.3 the client takes the handshake for done before the host has looked at its certificate.
+            Some(alert) if is_about_client(alert) => Self::ClientCertificate { host, source },
+            _ if is_connect && is_tls => Self::Untrusted { host, source },
+            _ if is_connect => Self::Connect { host, source },
+            _ => Self::Broken { host, request: request.to_owned(), source },
         }
     }
 
     /// Whether another attempt may succeed.
     pub(super) fn is_passing(&self) -> bool {
         match self {
-            Self::Connect { passing, .. } => *passing,
-            Self::Broken { .. } | Self::Stalled { .. } => true,
+            Self::Connect { .. } | Self::Broken { .. } | Self::Stalled { .. } => true,
             Self::Refused(refusal) => refusal.is_passing(),
-            Self::Authorization { .. }
+            Self::Untrusted { .. }
+            | Self::ClientCertificate { .. }
+            | Self::Authorization { .. }
             | Self::Tls { .. }
             | Self::Redirect { .. }
             | Self::TooLong { .. }
@@ -157,6 +181,8 @@ impl ExchangeError {
             Self::Refused(refusal) => Some(&refusal.host),
             Self::Authorization { .. } => None,
             Self::Connect { host, .. }
+            | Self::Untrusted { host, .. }
+            | Self::ClientCertificate { host, .. }
             | Self::Broken { host, .. }
             | Self::Stalled { host, .. }
             | Self::Tls { host, .. }
@@ -176,16 +202,26 @@ impl ExchangeError {
     }
 }
 
-fn is_certificate(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+/// The failure of TLS among the causes; I/O errors carry it inside each other.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.downcast_ref().or_else(|| tls_error(carried?)).or_else(|| tls_error(error.source()?))
+}
+
+/// RFC 8446, section 6.2: what a host says that has looked at a client's certificate.
+fn is_about_client(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+    )
 }
 
 /// Reads an answer that says no; a body that breaks off still leaves the status.

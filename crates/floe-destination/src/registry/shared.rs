@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -21,7 +21,7 @@ use super::tls;
 pub(super) struct Shared {
     runtime: Runtime,
     pub(super) config: RegistryConfig,
-    clients: Mutex<BTreeMap<ClientKind, reqwest::Client>>,
+    clients: Mutex<BTreeMap<ClientKind, Client>>,
     requests: AtomicU64,
 }
 
@@ -37,6 +37,13 @@ pub(super) struct ClientKind {
     /// Whether it carries large bodies: HTTP/1.1 with a connection for each, which is faster than sharing one HTTP/2
     /// connection and its flow control.
     pub(super) bodies: bool,
+}
+
+/// An HTTP client, and what was learnt while it was used.
+struct Client {
+    http: reqwest::Client,
+    /// Whether its host asked for a client certificate and there was none.
+    lacks_certificate: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -77,15 +84,15 @@ impl Shared {
 
     /// The HTTP client of a kind; the first use of each reads the certificates of its host.
     pub(super) fn client(&self, kind: ClientKind) -> Result<reqwest::Client, ExchangeError> {
-        // Every change under this lock is one insertion, so a panic elsewhere left the map whole.
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients();
         if let Some(client) = clients.get(&kind) {
-            return Ok(client.clone());
+            return Ok(client.http.clone());
         }
+        let lacks_certificate = Arc::default();
         let protocols: &[&str] = if kind.bodies { &["http/1.1"] } else { &["h2", "http/1.1"] };
         let tls = if kind.encrypted {
             let folder = tls::host_folder(&self.config.certificate_folders, &kind.host);
-            tls::client_config(&kind.host, folder.as_deref(), kind.verify, protocols)
+            tls::client_config(&kind.host, folder.as_deref(), kind.verify, protocols, &lacks_certificate)
                 .map_err(|source| ExchangeError::Tls { host: kind.host.clone(), source: Box::new(source) })?
         } else {
             tls::no_tls()
@@ -105,10 +112,20 @@ impl Shared {
             // As in Go: no proxy could reach this machine's own addresses.
             builder = builder.no_proxy();
         }
-        let client = builder
+        let http = builder
             .build()
             .map_err(|error| ExchangeError::of_reqwest(&kind.host, "the first request", error))?;
-        clients.insert(kind, client.clone());
-        Ok(client)
+        clients.insert(kind, Client { http: http.clone(), lacks_certificate });
+        Ok(http)
+    }
+
+    /// Whether the host of a client asked for a client certificate that there was not.
+    pub(super) fn lacks_certificate(&self, kind: &ClientKind) -> bool {
+        self.clients().get(kind).is_some_and(|client| client.lacks_certificate.load(Ordering::Relaxed))
+    }
+
+    fn clients(&self) -> MutexGuard<'_, BTreeMap<ClientKind, Client>> {
+        // Every change under this lock is one insertion, so a panic elsewhere left the map whole.
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

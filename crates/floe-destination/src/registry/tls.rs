@@ -7,12 +7,15 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::credentials::CredentialEnvironment;
@@ -71,12 +74,14 @@ pub(super) fn host_folder(folders: &[PathBuf], host: &str) -> Option<PathBuf> {
     folders.iter().map(|folder| folder.join(host)).find(|folder| folder.is_dir())
 }
 
-/// Makes the configuration for one host. `verify: false` accepts any certificate, for hosts marked insecure.
+/// Makes the configuration for one host. `verify: false` accepts any certificate, for hosts marked insecure. `asked` is
+/// set when the host asks for a client certificate and there is none.
 pub(super) fn client_config(
     host: &str,
     folder: Option<&Path>,
     verify: bool,
     protocols: &[&str],
+    asked: &Arc<AtomicBool>,
 ) -> Result<ClientConfig, TlsError> {
     let files = folder.map(HostFiles::read).transpose()?.unwrap_or_default();
     let unusable = |source| TlsError::Unusable { host: host.to_owned(), source };
@@ -95,7 +100,7 @@ pub(super) fn client_config(
     };
     let mut config = match files.client {
         Some((certificates, key)) => builder.with_client_auth_cert(certificates, key).map_err(unusable)?,
-        None => builder.with_no_client_auth(),
+        None => builder.with_client_cert_resolver(Arc::new(NothingToShow(Arc::clone(asked)))),
     };
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     Ok(config)
@@ -179,6 +184,21 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
         expected: "private key",
         source,
     })
+}
+
+/// Has no certificate, and remembers that one was asked for.
+#[derive(Debug)]
+struct NothingToShow(Arc<AtomicBool>);
+
+impl ResolvesClientCert for NothingToShow {
+    fn resolve(&self, _authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
 }
 
 /// Accepts every certificate: for hosts that the user marked insecure.

@@ -65,7 +65,7 @@ fn every_reader_reads_an_archive() {
         {
             image.deliver_warm(file(&path, format), Some("app:1.0")).expect("it is delivered");
 
-            let archive = Archive::open(&path).expect("an archive");
+            let archive = Archive::open(&path, directory.path()).expect("an archive");
             let root = archive.resolve(Some("1.0")).expect("the tag is there");
             let read = Documents::read(&archive, &root, &Platform::new("linux", "amd64")).expect("an image");
             assert_eq!(read, image.documents);
@@ -100,7 +100,7 @@ fn docker_s_own_form_is_read() {
     // skopeo writes docker's form of before version 25, with layers uncompressed and links beside them.
     let to = format!("docker-archive:{}:app:1.0", docker.display());
     skopeo(&["copy", "--insecure-policy", &format!("oci-archive:{}", hybrid.display()), &to]);
-    let archive = Archive::open(&docker).expect("an archive");
+    let archive = Archive::open(&docker, directory.path()).expect("an archive");
     let root = archive.resolve(Some("docker.io/library/app:1.0")).expect("docker's name is there");
     let read = Documents::read(&archive, &root, &Platform::new("linux", "amd64")).expect("an image");
     assert_eq!(read.config.rootfs, image.documents.config.rootfs);
@@ -115,16 +115,47 @@ fn refuses_what_is_no_archive() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("image.tar");
     for (bytes, expected) in [
-        (&b"\x1f\x8b\x08\0\0\0\0\0"[..], "is compressed with gzip: expected a plain tar"),
-        (b"\x28\xb5\x2f\xfd\0\0\0\0", "is compressed with zstd: expected a plain tar"),
+        (&b"BZh91AY&"[..], "is compressed with bzip2: expected a tar, plain or in gzip or zstd"),
         (b"", "expected 'index.json' or 'manifest.json'"),
         (b"a letter", "the archive is cut off at offset 0"),
         (&[1; 1024], "no tar header at offset 0"),
     ] {
         fs::write(&path, bytes).expect("it is writable");
-        let message = Archive::open(&path).expect_err(expected).to_string();
+        let message = Archive::open(&path, directory.path()).expect_err(expected).to_string();
         assert!(message.ends_with(expected), "{message}");
     }
+}
+
+#[test]
+fn reads_archives_that_are_compressed_as_a_whole_and_refuses_bombs() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let plain = directory.path().join("plain.tar");
+    let image = Image::busybox(Compression::Gzip, "a page\n");
+    image.deliver_warm(file(&plain, ArchiveFormat::Hybrid), Some("app:1.0")).expect("it is delivered");
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    };
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).expect("memory");
+    let bytes = fs::read(&plain).expect("it is there");
+    let compressed = directory.path().join("compressed.tar");
+    let zeros = vec![0; 64 << 20];
+    for (image_bytes, bomb) in [(gzip(&bytes), gzip(&zeros)), (zstd(&bytes), zstd(&zeros))] {
+        fs::write(&compressed, image_bytes).expect("it is writable");
+        let archive = Archive::open(&compressed, directory.path()).expect("an archive");
+        let root = archive.resolve(Some("app:1.0")).expect("the name is there");
+        let read = Documents::read(&archive, &root, &Platform::new("linux", "amd64")).expect("an image");
+        assert_eq!(read, image.documents);
+        for layer in &read.manifest.layers {
+            archive.copy_to(layer, &mut io::sink()).expect("it is there");
+        }
+        fs::write(&compressed, bomb).expect("it is writable");
+        let error = Archive::open(&compressed, directory.path()).expect_err("a bomb");
+        let cause = std::error::Error::source(&error).expect("the reason").to_string();
+        assert!(cause.contains("out of all proportion"), "{cause}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 2, "no spool is left");
 }
 
 #[test]
@@ -150,7 +181,7 @@ fn a_link_is_followed_and_a_device_is_written_to() {
     let image = Image::of_bytes(b"some bytes");
     image.deliver_warm(file(&link, ArchiveFormat::Oci), None).expect("it is delivered");
     assert!(link.is_symlink());
-    Archive::open(&target).expect("the target is the archive");
+    Archive::open(&target, directory.path()).expect("the target is the archive");
 
     let device = ArchiveDestination::file(Path::new("/dev/null"), ArchiveFormat::Oci, directory.path());
     image.deliver_warm(Box::new(device.expect("a spool")), None).expect("it is delivered");

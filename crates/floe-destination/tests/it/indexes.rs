@@ -119,7 +119,7 @@ fn a_layout_and_an_archive_hold_a_whole_index() {
     check_layout(&layout);
     let read = OciLayout::open(&layout).expect("a layout");
     index.check(&read, &read.resolve(Some("1.0")).expect("the tag"));
-    let read = Archive::open(&archive).expect("an archive");
+    let read = Archive::open(&archive, folder.path()).expect("an archive");
     index.check(&read, &read.resolve(None).expect("the only one"));
     let before = files(folder.path());
 

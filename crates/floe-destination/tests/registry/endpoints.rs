@@ -6,7 +6,7 @@ use floe_image::oci::{Descriptor, Digest, Manifest, MediaType, canonical_json};
 use floe_image::{BlobError, BlobSource};
 use floe_testkit::registry::in_process::{Behaviour, Endpoint, Registry};
 
-use crate::image::{Blobs, client, image, noise, reference, repository, tagged, whole};
+use crate::image::{Blobs, client, commit, image, noise, reference, repository, tagged, whole};
 
 fn pushed(server: &Registry, tag: &str) -> (ManifestDocument, Blobs) {
     let mut blobs = Blobs::default();
@@ -119,7 +119,7 @@ fn end_5_streaming_patch() {
         let mut writer = session.begin(None).expect("a writer");
         writer.write_all(&bytes).expect("room");
         let blob = Descriptor::of(MediaType::LayerTar, &bytes);
-        writer.commit(&blob).unwrap_or_else(|error| panic!("{size}: {}", whole(&error)));
+        commit(&session, writer, &blob).unwrap_or_else(|error| panic!("{size}: {}", whole(&*error)));
         assert_eq!(server.blob("app", &blob.digest.to_string()), Some(bytes), "{size}");
     }
     assert_eq!(server.count("PATCH", Endpoint::Upload), 4);

@@ -13,7 +13,7 @@ use floe_image::oci::{
     Config, Descriptor, DiffId, Digest, ExecutionConfig, Index, Manifest, MediaType, Platform, Reference,
     RootFs, canonical_json,
 };
-use floe_image::{BlobError, BlobSource};
+use floe_image::{BlobError, BlobSource, BlobWriter};
 
 /// Blobs in memory, and which of them were asked for.
 #[derive(Debug, Default)]
@@ -145,6 +145,16 @@ pub(crate) fn reference(host: &str, rest: &str) -> Reference {
 
 pub(crate) fn repository(client: &Registry, host: &str, name: &str) -> Repository {
     client.repository(&reference(host, name)).expect("a repository")
+}
+
+/// Commits a blob and waits until the registry has it.
+pub(crate) fn commit(
+    session: &PushSession,
+    writer: Box<dyn BlobWriter + '_>,
+    blob: &Descriptor,
+) -> Result<(), Box<dyn std::error::Error>> {
+    writer.commit(blob)?;
+    Ok(session.settle()?)
 }
 
 /// An error with all its causes, as the command line shows it.

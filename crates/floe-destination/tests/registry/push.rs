@@ -9,7 +9,7 @@ use floe_image::oci::{MediaType, Platform};
 use floe_image::{BlobSink, BlobSource};
 use floe_testkit::registry::in_process::{self, Behaviour, Endpoint};
 
-use crate::image::{Blobs, Tagged, client, image, index, noise, pull, reference, repository, tagged};
+use crate::image::{Blobs, Tagged, client, commit, image, index, noise, pull, reference, repository, tagged};
 
 fn push(client: &Registry, host: &str, image: &Tagged, blobs: &Blobs) -> PushReport {
     push_with(client, host, image, blobs, PushConfig::default())
@@ -121,7 +121,7 @@ fn refuses_other_bytes_than_were_announced() {
     for (wrong, announced) in [(noise(2, 1_000), true), (noise(2, 999), true), (noise(2, 1_000), false)] {
         let mut writer = session.begin(announced.then_some(&blob)).expect("a writer");
         writer.write_all(&wrong).expect("room");
-        assert!(writer.commit(&blob).is_err());
+        assert!(commit(&session, writer, &blob).is_err());
     }
     let mut writer = session.begin(Some(&blob)).expect("a writer");
     assert!(writer.write_all(&noise(2, 1_001)).is_err());

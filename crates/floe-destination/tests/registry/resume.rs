@@ -10,7 +10,7 @@ use floe_image::oci::{Descriptor, MediaType};
 use floe_image::{BlobSink, BlobSource};
 use floe_testkit::registry::in_process::{self, Behaviour, Endpoint, Fault};
 
-use crate::image::{Blobs, client, config, image, noise, reference, repository, tagged, whole};
+use crate::image::{Blobs, client, commit, config, image, noise, reference, repository, tagged, whole};
 
 /// Larger than what is kept in memory.
 const LARGE: usize = 24 << 20;
@@ -59,7 +59,7 @@ fn a_stream_goes_on_or_fails_clearly() {
         let blob = Descriptor::of(MediaType::LayerTar, &layer);
         let mut writer = session.begin(None).expect("a writer");
         let result = match writer.write_all(&layer) {
-            Ok(()) => writer.commit(&blob).map_err(|error| whole(&error)),
+            Ok(()) => commit(&session, writer, &blob).map_err(|error| whole(&*error)),
             Err(error) => {
                 Err(format!("{error}: {}", error.get_ref().map(|inner| whole(inner)).unwrap_or_default()))
             }
@@ -84,9 +84,8 @@ fn a_small_stream_survives_without_the_registrys_help() {
     let layer = noise(1, 2 << 20);
     let mut writer = session.begin(None).expect("a writer");
     writer.write_all(&layer).expect("room");
-    writer
-        .commit(&Descriptor::of(MediaType::LayerTar, &layer))
-        .unwrap_or_else(|error| panic!("{}", whole(&error)));
+    commit(&session, writer, &Descriptor::of(MediaType::LayerTar, &layer))
+        .unwrap_or_else(|error| panic!("{}", whole(&*error)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use floe_image::oci::{Descriptor, MediaType};
 use floe_image::{BlobError, BlobSink, BlobSource};
 use floe_testkit::http::server::{Request, Response, Server};
 
-use crate::image::{config, reference, repository, whole};
+use crate::image::{commit, config, reference, repository, whole};
 
 const PASSWORD: &str = "hunter2 is a secret";
 
@@ -87,7 +87,7 @@ fn no_authorization_on_a_location_on_another_host() {
     let session = session.expect("a session");
     let mut writer = session.begin(Some(&blob())).expect("a writer");
     writer.write_all(b"content").expect("room");
-    writer.commit(&blob()).unwrap_or_else(|error| panic!("{}", whole(&error)));
+    commit(&session, writer, &blob()).unwrap_or_else(|error| panic!("{}", whole(&*error)));
     let seen = seen_there.lock().expect("no panic");
     assert!(!seen.is_empty() && seen.iter().all(|(_, authorization)| authorization.is_none()), "{seen:?}");
 }

@@ -2,7 +2,7 @@
 //!
 //! The first bytes say which, as engines do it, since media types of old images are not always true (RFC 1952, section
 //! 2.3.1; RFC 8878, sections 3.1.1 and 3.1.2). What comes out is bounded, so that a small blob cannot keep a reader
-//! busy for hours.
+//! busy for hours. Archives of images that are compressed as a whole are read the same way.
 
 use std::io::{self, BufReader, Chain, Cursor, Read};
 
@@ -23,7 +23,7 @@ const ZSTD_LARGEST_WINDOW: u32 = 27;
 type Blob<'a> = BufReader<Chain<Cursor<Vec<u8>>, &'a mut dyn Read>>;
 
 /// The bytes of a blob's tar, at most `limit` of them.
-pub(super) struct Decompressed<'a> {
+pub struct Decompressed<'a> {
     decoder: Decoder<'a>,
     limit: u64,
     left: u64,
@@ -35,17 +35,23 @@ enum Decoder<'a> {
     Zstd(zstd::Decoder<'static, Blob<'a>>),
 }
 
-/// A blob that grows beyond its limit.
+impl std::fmt::Debug for Decompressed<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Decompressed").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// A blob that grows beyond its limit, in bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("it decompresses to more than {0} bytes, which is out of all proportion to its size")]
-pub(super) struct Bomb(pub(super) u64);
+pub struct Bomb(pub u64);
 
 impl<'a> Decompressed<'a> {
     /// Looks at the first bytes.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub(super) fn new(blob: &'a mut dyn Read, limit: u64) -> io::Result<Self> {
+    pub fn new(blob: &'a mut dyn Read, limit: u64) -> io::Result<Self> {
         let mut start = Vec::new();
         blob.take(MAGIC_SIZE).read_to_end(&mut start)?;
         let is_gzip = start.starts_with(GZIP_MAGIC);

@@ -27,6 +27,7 @@ mod extract;
 #[cfg(test)]
 mod tests;
 
+pub use decompress::{Bomb, Decompressed};
 pub use extract::{ExtractConfig, ExtractError, Extracted, extract};
 pub use files::{ReadFilesError, VisitFile, read_files};
 pub use layer_reader::{Layers, Limits, ReadLayerError};

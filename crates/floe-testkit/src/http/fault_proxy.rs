@@ -4,7 +4,7 @@
 //! fault says otherwise. `Host` stays as the client wrote it, so that a server's `Location` leads back to the proxy.
 
 use std::io::{self, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -131,12 +131,22 @@ impl FaultProxy {
         Ok(Self { listener: Listener::start(move |client| serve(client, server, &rule))? })
     }
 
+    /// Starts to pass requests that come to `[::1]`, unspoilt, to a server that listens elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// When the machine has no IPv6.
+    pub fn on_ipv6(server: SocketAddr) -> io::Result<Self> {
+        let pass = move |client: &TcpStream| serve(client, server, &|_| Fault::None);
+        Ok(Self { listener: Listener::start_on(Ipv6Addr::LOCALHOST.into(), pass)? })
+    }
+
     /// Where the proxy listens.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
     }
 
-    /// The server's host as in an image reference, reached through the proxy: `127.0.0.1:PORT`.
+    /// The server's host as in an image reference, reached through the proxy: `127.0.0.1:PORT` or `[::1]:PORT`.
     pub fn host(&self) -> String {
         self.address().to_string()
     }

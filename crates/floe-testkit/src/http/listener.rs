@@ -1,9 +1,9 @@
-//! A port of 127.0.0.1 with a thread for each connection: what every server and proxy of the kit stands on.
+//! A port of this machine's own with a thread for each connection: what every server and proxy of the kit stands on.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -56,7 +56,15 @@ impl Listener {
     pub(super) fn start(
         serve: impl Fn(&TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_on(Ipv4Addr::LOCALHOST.into(), serve)
+    }
+
+    /// As [`Self::start`], on another address of this machine.
+    pub(super) fn start_on(
+        ip: IpAddr,
+        serve: impl Fn(&TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind((ip, 0))?;
         let address = listener.local_addr()?;
         let connections = Arc::new(Connections::default());
         let serve = Arc::new(serve);

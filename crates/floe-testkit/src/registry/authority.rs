@@ -1,7 +1,7 @@
 //! Keys, certificates and signatures, made by `openssl`: a certificate authority that lives for one test.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -41,6 +41,10 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// A name that every server's certificate has, for a client that reaches it through a proxy; no machine is called so
+    /// (RFC 6761, section 6.4).
+    pub const SERVER: &'static str = "registry.invalid";
+
     /// Makes a P-256 key and a self-signed certificate, valid for two days.
     ///
     /// # Errors
@@ -65,7 +69,8 @@ impl Authority {
         self.directory.join("authority.key")
     }
 
-    /// Issues a certificate and its key for a server on 127.0.0.1 and `localhost`, or for a client of that name.
+    /// Issues a certificate and its key for a server on this machine, also by the name [`Self::SERVER`], or for a client
+    /// of that name.
     ///
     /// Returns the paths of the certificate and of the key, `<name>.crt` and `<name>.key`, both PEM.
     ///
@@ -79,7 +84,13 @@ impl Authority {
         command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
         command.args(["-days", "2", "-subj", &format!("/CN={name}")]);
         command.arg("-CA").arg(self.certificate()).arg("-CAkey").arg(self.key());
-        command.args(["-addext", &format!("subjectAltName=IP:{},DNS:localhost", Ipv4Addr::LOCALHOST)]);
+        let names = format!(
+            "subjectAltName=IP:{},IP:{},DNS:localhost,DNS:{}",
+            Ipv4Addr::LOCALHOST,
+            Ipv6Addr::LOCALHOST,
+            Self::SERVER
+        );
+        command.args(["-addext", &names]);
         // webpki refuses the certificate of an authority as a server's own.
         command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
         command.args(["-addext", "extendedKeyUsage=serverAuth,clientAuth"]);

@@ -16,6 +16,7 @@ pub const DEBIAN_PACKAGES: &[(&str, &str)] = &[
     ("docker-registry", "docker-registry"),
     ("dockerd", "docker.io"),
     ("iptables", "iptables"),
+    ("nix", "nix-bin"),
     ("openssl", "openssl"),
     ("podman", "podman"),
     ("runc", "runc"),

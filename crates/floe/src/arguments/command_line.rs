@@ -7,8 +7,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::GlobalArguments;
 use crate::commands::{
-    build, completions, copy, delete, derivation, diff, export, gc, history, images, inspect, load, login,
-    logout, man, plan, pull, push, remove, rollback, run, tag, tags,
+    build, completions, config, copy, delete, derivation, diff, digest, doctor, export, gc, history, images,
+    inspect, load, login, logout, man, manifest, plan, pull, push, remove, rollback, run, tag, tags,
 };
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
@@ -59,9 +59,13 @@ pub(crate) enum Command {
     Gc(gc::Arguments),
     Login(login::Arguments),
     Logout(logout::Arguments),
+    Digest(digest::Arguments),
+    Manifest(manifest::Arguments),
+    Config(config::Arguments),
     Tags(tags::Arguments),
     Tag(tag::Arguments),
     Delete(delete::Arguments),
+    Doctor(doctor::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
     // What Nix calls, not people.
@@ -114,9 +118,13 @@ impl CommandLine {
             Command::Gc(arguments) => gc::run(&arguments, terminal),
             Command::Login(arguments) => login::run(&arguments, terminal),
             Command::Logout(arguments) => logout::run(&arguments, terminal),
+            Command::Digest(arguments) => digest::run(&arguments, terminal),
+            Command::Manifest(arguments) => manifest::run(&arguments, terminal),
+            Command::Config(arguments) => config::run(&arguments, terminal),
             Command::Tags(arguments) => tags::run(&arguments, terminal),
             Command::Tag(arguments) => tag::run(&arguments, terminal),
             Command::Delete(arguments) => delete::run(&arguments, terminal),
+            Command::Doctor(arguments) => doctor::run(&arguments, terminal),
             Command::Completions(arguments) => completions::run(&arguments, terminal),
             Command::Man(arguments) => man::run(&arguments, terminal),
             Command::Derivation(arguments) => derivation::run(&arguments),

@@ -15,7 +15,7 @@ pub(crate) use age::Age;
 pub(crate) use command_line::{CommandLine, Early};
 pub(crate) use global::{ColorWhen, GlobalArguments, ProgressWhen};
 pub(crate) use image_flags::ImageFlags;
-pub(crate) use platform::PlatformArguments;
+pub(crate) use platform::{PlatformArguments, this_machine};
 pub(crate) use registry::RegistryArguments;
 pub(crate) use selection::{Selection, SelectionFlags};
 

@@ -17,10 +17,12 @@ pub(crate) struct PlatformArguments {
 impl PlatformArguments {
     /// The platform of the image that is wanted: the one named, else this machine's.
     pub(crate) fn wanted(&self) -> Platform {
-        let here = || {
-            let system = format!("{}-linux", std::env::consts::ARCH);
-            Platform::from_system(&system).unwrap_or_else(|| Platform::new("linux", std::env::consts::ARCH))
-        };
-        self.platform.clone().unwrap_or_else(here)
+        self.platform.clone().unwrap_or_else(this_machine)
     }
+}
+
+/// The platform of this machine.
+pub(crate) fn this_machine() -> Platform {
+    let system = format!("{}-linux", std::env::consts::ARCH);
+    Platform::from_system(&system).unwrap_or_else(|| Platform::new("linux", std::env::consts::ARCH))
 }

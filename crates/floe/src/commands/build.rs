@@ -4,21 +4,23 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use clap::Args;
+use floe_destination::registry::PushConfig;
 use floe_destination::{Delivered, DestinationName, Generation, ImageName};
 use floe_image::image::{Image, compose};
 use floe_image::layer::Compression;
 use serde_json::json;
 
-use crate::arguments::{Selection, SelectionFlags};
+use crate::arguments::{RegistryArguments, Selection, SelectionFlags};
 use crate::configuration::ImageOptions;
-use crate::doors::parse_destinations;
+use crate::doors::{Doors, parse_destinations, references};
 use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, gather, store};
+use crate::hearsay::Hearsay;
 use crate::places::Places;
 use crate::recorded::{self, Recorded};
 use crate::settings::settings;
 use crate::terminal::{self, Terminal, duration};
-use crate::workshop::{Hearsay, Workshop, all_sinks};
+use crate::workshop::{Known, Workshop, all_sinks};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,6 +61,11 @@ pub(crate) struct Arguments {
         require_equals = true, help_heading = "Work"
     )]
     pub(crate) trust_previous: bool,
+    /// Where a registry's tag is new, look at the image under this one instead; repeatable, the first that exists counts
+    #[arg(long, value_name = "TAG", help_heading = "Work")]
+    pub(crate) previous_tag: Vec<String>,
+    #[command(flatten)]
+    pub(crate) registries: RegistryArguments,
 }
 
 /// Builds the image.
@@ -78,9 +85,12 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
         threads: arguments.threads,
         remembers: !arguments.no_memo,
     };
-    let opened = destinations.iter().map(|name| workshop.open(name)).collect::<Outcome<Vec<_>>>()?;
+    let doors = Doors::new(&places, terminal, &arguments.registries, references([], &destinations));
+    let config = PushConfig { previous_tags: arguments.previous_tag.clone(), ..PushConfig::default() };
+    let opened = doors.destinations(&destinations, &config)?;
     let believes = arguments.trust_previous && !arguments.no_memo;
-    let hearsay = if believes { Hearsay::of(&opened)? } else { Hearsay::NONE };
+    let hearsay = Hearsay(if believes { &opened } else { &[] });
+    let known = Known { recipe: &(), hearsay: &hearsay };
     let settings = settings(&options, &gathered, &workshop.memo(), &hearsay)?;
     let draft = compose(&gathered.closure, &settings, &gathered.trees)?;
     let compression = match options.compression {
@@ -90,15 +100,16 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
 
     if destinations.is_empty() {
         let cache = workshop.cache()?;
-        let image = workshop.assemble(draft, compression, &hearsay, &cache)?;
+        let image = workshop.assemble(draft, compression, &known, &cache)?;
         let roots = gathered.closure.roots().to_vec();
         let recorded = Recorded::new(image, roots, gathered.added, &store);
         let generation = recorded::put(&places, &name, &recorded, terminal)?;
         cache.evict()?;
         return report(terminal, &name, &recorded.image, Some(generation), &[], &[], started);
     }
-    let image = workshop.assemble(draft, compression, &hearsay, &all_sinks(&opened))?;
-    let delivered = workshop.finish(&image, &name, opened)?;
+    let explain = |failure| doors.explain_refusal(failure);
+    let image = workshop.assemble(draft, compression, &known, &all_sinks(&opened)).map_err(explain)?;
+    let delivered = workshop.finish(&image, &name, opened).map_err(explain)?;
     report(terminal, &name, &image, None, &destinations, &delivered, started)
 }
 

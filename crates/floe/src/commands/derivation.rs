@@ -33,7 +33,7 @@ use crate::recipe_file::RecipeFile;
 use crate::recorded::Recorded;
 use crate::settings::settings;
 use crate::terminal::{Terminal, size};
-use crate::workshop::{Hearsay, Workshop};
+use crate::workshop::{Known, Workshop};
 
 /// The graph's name in the derivation.
 const GRAPH: &str = "graph";
@@ -172,10 +172,10 @@ impl Site {
     ) -> Outcome<(ImageName, Image)> {
         let workshop = self.workshop(terminal);
         let name = image_name(None, &self.options, &self.gathered)?;
-        let settings = settings(&self.options, &self.gathered, &workshop.memo(), &Hearsay::NONE)?;
+        let settings = settings(&self.options, &self.gathered, &workshop.memo(), &())?;
         let draft = compose(&self.gathered.closure, &settings, &self.gathered.trees)?;
         let image =
-            workshop.assemble(draft, self.options.compression.unwrap_or(default), &Hearsay::NONE, sink)?;
+            workshop.assemble(draft, self.options.compression.unwrap_or(default), &Known::NOTHING, sink)?;
         terminal.note(format!("{name}  {} in {} layers", size(image.compressed_size()), image.layer_count()));
         terminal.note(image.digest());
         Ok((name, image))

@@ -1,10 +1,13 @@
 //! `floe export`: a recorded image goes into a file.
 
 use clap::Args;
+use floe_destination::registry::PushConfig;
 use floe_destination::{ArchiveFormat, DestinationName, ParseDestinationError};
 use floe_image::layer::Compression;
 use serde_json::json;
 
+use crate::arguments::RegistryArguments;
+use crate::doors::{Doors, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded;
@@ -41,7 +44,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
         Compression::Zstd(_) if !destination.reads_zstd()? => Compression::Gzip(6),
         compression => compression,
     };
-    let delivered = workshop.deliver(&recorded.image, &name, &destination, compression)?;
+    let registries = RegistryArguments::default();
+    let doors = Doors::new(&places, terminal, &registries, references([], [&destination]));
+    let opened = doors.destination(&destination, PushConfig::default())?;
+    let delivered = workshop.deliver(&recorded.image, &name, opened, compression)?;
     if terminal.is_json() && !matches!(destination, DestinationName::StandardOutput(_)) {
         return terminal
             .json(&json!({ "location": delivered.location, "digest": delivered.manifest.digest }));

@@ -1,10 +1,13 @@
 //! `floe load`: a recorded image goes into an engine.
 
 use clap::{Args, ValueEnum};
+use floe_destination::registry::PushConfig;
 use floe_destination::{Delivered, DestinationName, EngineKind, ImageName, engine};
 use floe_image::layer::Compression;
 use serde_json::json;
 
+use crate::arguments::RegistryArguments;
+use crate::doors::{Doors, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded::{self, Recorded};
@@ -110,5 +113,8 @@ pub(crate) fn load(
         compression => compression,
     };
     let destination = DestinationName::Engine { engine, name: None };
-    workshop.deliver(&recorded.image, name, &destination, compression)
+    let registries = RegistryArguments::default();
+    let doors = Doors::new(places, terminal, &registries, references([], [&destination]));
+    let opened = doors.destination(&destination, PushConfig::default())?;
+    workshop.deliver(&recorded.image, name, opened, compression)
 }

@@ -21,11 +21,17 @@ pub(crate) mod rollback;
 pub(crate) mod login;
 pub(crate) mod logout;
 
+pub(crate) mod config;
+pub(crate) mod digest;
+pub(crate) mod manifest;
+
 pub(crate) mod delete;
 pub(crate) mod tag;
 pub(crate) mod tags;
 
 pub(crate) mod derivation;
+
+pub(crate) mod doctor;
 
 pub(crate) mod completions;
 pub(crate) mod man;

@@ -1,10 +1,13 @@
 //! `floe push`: a recorded image goes to registries.
 
 use clap::Args;
+use floe_destination::registry::PushConfig;
 use floe_destination::{DestinationName, ImageName};
 use floe_image::oci::Reference;
 use serde_json::json;
 
+use crate::arguments::RegistryArguments;
+use crate::doors::Doors;
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded::{self, Recorded};
@@ -15,7 +18,10 @@ const EXAMPLES: &str = "\
 Examples:
   floe push registry.example.com/team/app:1.0      push the only recorded image
   floe push app registry.example.com/team/app:1.0  push app:latest under another name
-  floe push app ghcr.io/team/app:1.0 ghcr.io/team/app:latest
+  floe push app ghcr.io/team/app:1.0 ghcr.io/team/app:latest docker.io/team/app:1.0
+                                                   read or pack once, send to both hosts at once
+  floe push app ghcr.io/team/app:1.1 --previous-tag 1.0
+                                                   ask for nothing that 1.0 has already
 
 Logins that podman, docker or skopeo made are used.";
 
@@ -28,6 +34,11 @@ pub(crate) struct Arguments {
     /// A recorded image, NAME[:TAG], and where it goes: HOST/REPOSITORY[:TAG]
     #[arg(value_name = "[IMAGE] REFERENCE", required = true)]
     pub(crate) words: Vec<String>,
+    /// Where a tag is new, take the blobs of the image under this one to be there; repeatable
+    #[arg(long, value_name = "TAG")]
+    pub(crate) previous_tag: Vec<String>,
+    #[command(flatten)]
+    pub(crate) registries: RegistryArguments,
 }
 
 /// Pushes the image.
@@ -36,9 +47,12 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let (name, recorded, references) = split(&places, &arguments.words)?;
     let trees = recorded.trees();
     let workshop = Workshop { trees: &trees, places: &places, terminal, threads: None, remembers: true };
-    for reference in references {
-        let destination = DestinationName::Registry(reference);
-        let delivered = workshop.deliver(&recorded.image, &name, &destination, recorded.image.compression)?;
+    let doors = Doors::new(&places, terminal, &arguments.registries, &references);
+    let destinations: Vec<DestinationName> = references.into_iter().map(DestinationName::Registry).collect();
+    let config = PushConfig { previous_tags: arguments.previous_tag.clone(), ..PushConfig::default() };
+    let opened = doors.destinations(&destinations, &config)?;
+    let delivered = workshop.deliver_all(&recorded.image, &name, opened);
+    for delivered in delivered.map_err(|failure| doors.explain_refusal(failure))? {
         if terminal.is_json() {
             terminal.json(&json!({
                 "location": delivered.location, "digest": delivered.manifest.digest, "sent": delivered.written,

@@ -95,7 +95,7 @@ impl Terminal {
     /// # Errors
     /// When standard output cannot be written.
     pub(crate) fn line(&self, text: impl Display) -> Outcome {
-        self.write_stdout(&format!("{text}\n"))
+        self.write_stdout(format!("{text}\n").as_bytes())
     }
 
     /// Writes a result of several lines, as it is, to standard output.
@@ -103,7 +103,7 @@ impl Terminal {
     /// # Errors
     /// When standard output cannot be written.
     pub(crate) fn text(&self, text: &str) -> Outcome {
-        self.write_stdout(text)
+        self.write_stdout(text.as_bytes())
     }
 
     /// Writes a result as one line of JSON to standard output.
@@ -112,7 +112,20 @@ impl Terminal {
     /// When standard output cannot be written, or the value is no JSON.
     pub(crate) fn json(&self, value: &impl Serialize) -> Outcome {
         let text = serde_json::to_string(value)?;
-        self.write_stdout(&(text + "\n"))
+        self.write_stdout((text + "\n").as_bytes())
+    }
+
+    /// Writes a JSON document as it is stored; indented where standard output is a terminal.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn document(&self, bytes: &[u8]) -> Outcome {
+        if io::stdout().is_terminal()
+            && let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes)
+        {
+            return self.write_stdout(format!("{value:#}\n").as_bytes());
+        }
+        self.write_stdout(bytes)
     }
 
     /// Writes a table to standard output, fitted to its width.
@@ -122,7 +135,8 @@ impl Terminal {
     pub(crate) fn table(&self, table: &Table) -> Outcome {
         let stdout = io::stdout();
         let width = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
-        self.write_stdout(&table.render(width.map(|size| size.ws_col).filter(|width| *width > 0)))
+        let table = table.render(width.map(|size| size.ws_col).filter(|width| *width > 0));
+        self.write_stdout(table.as_bytes())
     }
 
     /// Checks that standard output may be given bytes, such as an archive.
@@ -179,10 +193,10 @@ impl Terminal {
         }
     }
 
-    fn write_stdout(&self, text: &str) -> Outcome {
+    fn write_stdout(&self, bytes: &[u8]) -> Outcome {
         self.bars.suspend(|| {
             let mut stdout = io::stdout().lock();
-            stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::writing_stdout)
+            stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Failure::writing_stdout)
         })
     }
 

@@ -14,18 +14,22 @@ use crate::house::{
 };
 
 /// A user who is not root and owns nothing.
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 /// A file system of a few mebibytes; dropping it unmounts it.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(path: PathBuf, mebibytes: u32) -> Self {
+    pub(crate) fn mount(path: PathBuf, mebibytes: u32) -> Self {
         fs::create_dir_all(&path).expect("a mount point");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "floe-test"]).arg(&path);
         run(&mut mount).unwrap_or_else(|error| panic!("tests run as root, to mount: {error:?}"));
         Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -43,17 +43,17 @@ fn destinations() {
     ]), @r#"
     $ floe build app --to floppy:disk
     error: 'floppy:disk' is not a destination: expected oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, - (standard output), podman:[NAME], docker:[NAME], containerd:[NAME] or docker://REFERENCE
-    hint: write a layout with --to oci:DIR, a file with --to docker-archive:FILE, or load it: --to podman:
+    hint: write a layout with oci:DIR, a file with docker-archive:FILE, or load it: podman:
     exit code: 2
 
     $ floe build app --to oci:
     error: 'oci:' names no path: expected oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, - (standard output), podman:[NAME], docker:[NAME], containerd:[NAME] or docker://REFERENCE
-    hint: write a layout with --to oci:DIR, a file with --to docker-archive:FILE, or load it: --to podman:
+    hint: write a layout with oci:DIR, a file with docker-archive:FILE, or load it: podman:
     exit code: 2
 
     $ floe build app --to oci:layout:ta%g
     error: 'oci:layout:ta%g' ends with the tag 'ta%g': expected 1 to 128 letters, digits, '_', '.' or '-', or a '/' at the end of a directory with a colon
-    hint: write a tag such as 1.0: --to oci:images:1.0
+    hint: write a tag such as 1.0: oci:images:1.0
     exit code: 2
 
     $ floe build app --to podman:App

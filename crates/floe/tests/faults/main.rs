@@ -5,7 +5,9 @@
 
 mod house;
 
+mod budgets;
 mod disk;
+mod doctor;
 mod fresh_machine;
 mod input;
 mod killed;

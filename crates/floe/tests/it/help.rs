@@ -16,6 +16,9 @@ const COMMANDS: &[&str] = &[
     "remove",
     "login",
     "logout",
+    "digest",
+    "manifest",
+    "config",
     "tags",
     "tag",
     "delete",
@@ -23,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "diff",
     "rollback",
     "gc",
+    "doctor",
     "completions",
     "man",
 ];

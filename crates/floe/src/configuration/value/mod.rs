@@ -21,7 +21,7 @@ pub(crate) use content::Content;
 pub(crate) use created::Created;
 pub(crate) use duration::nanoseconds;
 pub(crate) use name::{image_name, tag};
-pub(crate) use port::Port;
+pub(crate) use port::{Port, Protocol};
 pub(crate) use root_file::{RootFile, mode};
 pub(crate) use signal::signal;
 

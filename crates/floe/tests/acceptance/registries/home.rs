@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use floe_testkit::machine::peer;
 use floe_testkit::registry::distribution::{Authentication, Configuration, Distribution};
 use floe_testkit::registry::{PASSWORD, USERNAME};
 
@@ -108,4 +109,11 @@ impl Home {
 pub(crate) fn distribution(authentication: Authentication) -> Distribution {
     let configuration = Configuration { authentication, ..Configuration::default() };
     Distribution::start(configuration).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A program of Debian's newer suite with these words.
+pub(crate) fn newer(home: &Home, name: &str, words: &[&str]) -> Command {
+    let mut command = Command::new(peer(name).unwrap_or_else(|error| panic!("{error}")));
+    command.args(words);
+    home.let_in(command)
 }

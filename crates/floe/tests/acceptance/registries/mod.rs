@@ -4,3 +4,5 @@
 mod commands;
 mod home;
 mod logins;
+mod readers;
+mod ways;
