@@ -135,7 +135,7 @@ impl Failure {
             return vec![errors.to_string()];
         }
         let mut messages: Vec<String> = Vec::new();
-        for message in self.error.chain().map(ToString::to_string) {
+        for message in self.error.chain().map(|error| printable(&error.to_string())) {
             if !messages.iter().any(|earlier| earlier.contains(&message)) {
                 messages.push(message);
             }
@@ -145,6 +145,11 @@ impl Failure {
         }
         messages
     }
+}
+
+/// A message without control characters but line ends: words from outside must not steer the terminal.
+fn printable(message: &str) -> String {
+    message.chars().filter(|character| !character.is_control() || *character == '\n').collect()
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -209,6 +214,12 @@ mod tests {
             failure.to_json().to_string(),
             r#"{"causes":["cannot read /a: permission denied"],"error":"cannot pack","exit":1,"hints":["run `chmod +r /a`"]}"#
         );
+    }
+
+    #[test]
+    fn shows_no_control_characters() {
+        let failure = Failure::failed("'a\u{1b}[31m\u{7}' is no\r\nname");
+        assert_eq!(failure.render(), "error: 'a[31m' is no\n    name\n");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::authority::{authority, is_loopback};
 use super::challenge::Challenge;
-use super::credentials::{Credential, CredentialError, Secret};
+use super::credentials::{Credential, CredentialError, Secret, TOKEN_USER};
 use super::host::Host;
 use super::response::{ExchangeError, read_bounded, refusal};
 use super::shared::Shared;
@@ -28,9 +28,6 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(5);
 
 /// More than any token server's answer.
 const LONGEST_TOKEN_ANSWER: u64 = 1 << 20;
-
-/// The user name that stands for an identity token where only a user name and a password are taken.
-const TOKEN_USER: &str = "<token>";
 
 /// What a request needs to be allowed to do: one or more `repository:<path>:<actions>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,8 +174,10 @@ pub(super) async fn authorization(
         value
             .ok_or_else(|| AuthError::NoToken { host: host.name().to_owned(), realm: realm_name(&realm) })?,
     );
-    if let Some(rotated) = answer.refresh_token.filter(|token| !token.is_empty()) {
-        tokens.rotated = Some(Secret::new(rotated));
+    shared.hidden.add(&value);
+    if let Some(rotated) = answer.refresh_token.filter(|token| !token.is_empty()).map(Secret::new) {
+        shared.hidden.add(&rotated);
+        tokens.rotated = Some(rotated);
     }
     let life = Duration::from_secs(answer.expires_in.unwrap_or(0)).max(SHORTEST_TOKEN_LIFE);
     let header = bearer(&value);
@@ -304,7 +303,7 @@ impl TokenRequest<'_> {
             .map_err(|error| ExchangeError::of_reqwest(&realm, &outgoing.line(), error))?;
         if response.status() != StatusCode::OK {
             return Err(ExchangeError::Refused(Box::new(
-                refusal(&realm, "", outgoing.line(), response).await,
+                refusal(self.shared, &realm, "", outgoing.line(), response).await,
             )));
         }
         read_bounded(
@@ -343,15 +342,10 @@ fn realm_name(realm: &Url) -> String {
 }
 
 fn basic(credential: &Credential) -> Option<HeaderValue> {
-    let pair = match credential {
-        Credential::Password { username, password } => format!("{username}:{}", password.reveal()),
-        Credential::IdentityToken { username, token } => {
-            format!("{}:{}", username.as_deref().unwrap_or(TOKEN_USER), token.reveal())
-        }
-        Credential::RegistryToken(token) => return bearer(token),
-        Credential::Anonymous => return None,
-    };
-    sensitive(&format!("Basic {}", STANDARD.encode(pair)))
+    if let Credential::RegistryToken(token) = credential {
+        return bearer(token);
+    }
+    sensitive(&format!("Basic {}", STANDARD.encode(credential.basic_pair()?.reveal())))
 }
 
 fn bearer(token: &Secret) -> Option<HeaderValue> {

@@ -127,6 +127,7 @@ impl Registry {
         let shared = &self.shared;
         let insecure = self.known.conf.route(host, "").primary.insecure;
         let host = self.host(host, insecure || shared.config.insecure_hosts.contains(host));
+        shared.hidden.add_login(&credential);
         let account = Account::new(credential);
         let line = Line { shared, host: &host, account: &account, repository: "" };
         shared.block_on(async {
@@ -162,6 +163,7 @@ impl Registry {
             let (host, repository) = (host.to_owned(), repository.to_owned());
             OpenRegistryError::Credentials { host, repository, source }
         })?;
+        self.shared.hidden.add_login(&credential);
         let account = Arc::new(Account::new(credential));
         accounts.insert(key, Arc::clone(&account));
         Ok(account)

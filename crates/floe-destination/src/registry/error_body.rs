@@ -94,12 +94,13 @@ struct Entry {
     message: Option<String>,
 }
 
-/// Reads an error body of any kind.
-pub(super) fn parse(body: &[u8]) -> Vec<ErrorEntry> {
+/// Reads an error body of any kind; `blank` takes out what must not be shown.
+pub(super) fn parse(body: &[u8], blank: impl Fn(&str) -> String) -> Vec<ErrorEntry> {
+    let shorten = |text: &str| shorten(&blank(text));
     if let Ok(body) = serde_json::from_slice::<Body>(body)
         && !body.errors.is_empty()
     {
-        return body.errors.into_iter().take(8).map(readable).collect();
+        return body.errors.into_iter().take(8).map(|entry| readable(entry, shorten)).collect();
     }
     // Token servers and proxies have forms of their own: `{"details": …}`, `{"error_description": …}`, plain text.
     let text = match serde_json::from_slice::<serde_json::Value>(body) {
@@ -114,7 +115,7 @@ pub(super) fn parse(body: &[u8]) -> Vec<ErrorEntry> {
     if is_page || message.is_empty() { Vec::new() } else { vec![ErrorEntry { code: String::new(), message }] }
 }
 
-fn readable(entry: Entry) -> ErrorEntry {
+fn readable(entry: Entry, shorten: impl Fn(&str) -> String) -> ErrorEntry {
     let code = match entry.code {
         Some(serde_json::Value::String(code)) => shorten(&code),
         Some(serde_json::Value::Number(code)) => code.to_string(),
@@ -124,9 +125,9 @@ fn readable(entry: Entry) -> ErrorEntry {
 }
 
 /// Takes control characters and anything that looks like a shown credential out, and cuts.
-pub(super) fn shorten(text: &str) -> String {
+fn shorten(text: &str) -> String {
     let text = text.trim();
-    // Some registries repeat the request's header fields; theirs is the only text that could hold a secret of ours.
+    // Whatever a registry shows as a credential is none for the eyes of whoever reads an error, ours or not.
     let lower = text.to_ascii_lowercase();
     let end =
         ["basic ", "bearer "].iter().filter_map(|scheme| Some(lower.find(scheme)? + scheme.len())).min();
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
 
     fn check(body: &str, expected: &[(&str, &str)]) {
-        let found = parse(body.as_bytes());
+        let found = parse(body.as_bytes(), str::to_owned);
         let found: Vec<_> = found.iter().map(|error| (error.code.as_str(), error.message.as_str())).collect();
         assert_eq!(found, expected, "{body}");
     }

@@ -174,7 +174,7 @@ impl Line<'_> {
         if status.is_success() || call.understood.contains(&status.as_u16()) {
             return Ok(Some(response));
         }
-        let refusal = refusal(self.host.name(), self.repository, call.line(), response).await;
+        let refusal = refusal(self.shared, self.host.name(), self.repository, call.line(), response).await;
         Err(ExchangeError::Refused(Box::new(refusal)))
     }
 

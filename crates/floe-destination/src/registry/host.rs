@@ -182,11 +182,15 @@ impl Host {
         })?;
         let status = response.status();
         if super::retry::is_passing(status) {
-            return Err(ExchangeError::Refused(Box::new(refusal(&self.name, "", line, response).await)));
+            return Err(ExchangeError::Refused(Box::new(
+                refusal(shared, &self.name, "", line, response).await,
+            )));
         }
         // See `wants_tls`.
         if status == StatusCode::BAD_REQUEST && scheme == "http" {
-            return Err(ExchangeError::Refused(Box::new(refusal(&self.name, "", line, response).await)));
+            return Err(ExchangeError::Refused(Box::new(
+                refusal(shared, &self.name, "", line, response).await,
+            )));
         }
         let challenge = challenge::read(response.headers());
         match challenge {

@@ -33,6 +33,7 @@ mod registries_conf;
 mod authority;
 mod config;
 mod error_body;
+mod hidden;
 mod response;
 mod retry;
 mod shared;

@@ -13,6 +13,7 @@ use rustls::AlertDescription;
 use super::auth::AuthError;
 use super::error_body::{self, LONGEST_ERROR_BODY, Refusal};
 use super::retry::retry_after;
+use super::shared::Shared;
 use super::tls::TlsError;
 
 /// A request got no usable answer.
@@ -225,7 +226,13 @@ fn is_about_client(alert: AlertDescription) -> bool {
 }
 
 /// Reads an answer that says no; a body that breaks off still leaves the status.
-pub(super) async fn refusal(host: &str, repository: &str, request: String, response: Response) -> Refusal {
+pub(super) async fn refusal(
+    shared: &Shared,
+    host: &str,
+    repository: &str,
+    request: String,
+    response: Response,
+) -> Refusal {
     let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
     // The body only explains: 10 s without it, and the status has to do.
     let patience = Duration::from_secs(10);
@@ -233,7 +240,7 @@ pub(super) async fn refusal(host: &str, repository: &str, request: String, respo
     Refusal {
         host: host.to_owned(),
         repository: repository.to_owned(),
-        errors: error_body::parse(&body.unwrap_or_default()),
+        errors: error_body::parse(&body.unwrap_or_default(), |text| shared.hidden.blank(text)),
         request,
         status,
         retry_after,

@@ -1,6 +1,7 @@
-//! What all hosts share: the configuration, the network threads, the HTTP clients, and the count of requests.
+//! What all hosts share: the configuration, the network threads, the HTTP clients, the count of requests, and the secrets
+//! that no text may show.
 //!
-//! Knows no host, login or repository: those are built on it.
+//! Knows no host, account or repository: those are built on it.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -14,6 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::authority::is_loopback;
 use super::config::{RegistryConfig, RegistryEvent};
+use super::hidden::Hidden;
 use super::response::ExchangeError;
 use super::tls;
 
@@ -23,6 +25,7 @@ pub(super) struct Shared {
     pub(super) config: RegistryConfig,
     clients: Mutex<BTreeMap<ClientKind, Client>>,
     requests: AtomicU64,
+    pub(super) hidden: Hidden,
 }
 
 /// HTTP clients differ by what they trust and show, and by whether they carry large bodies.
@@ -52,7 +55,13 @@ impl Shared {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(2).thread_name("floe-network").enable_all();
         let runtime = builder.build()?;
-        Ok(Self { runtime, config, clients: Mutex::default(), requests: AtomicU64::new(0) })
+        Ok(Self {
+            runtime,
+            config,
+            clients: Mutex::default(),
+            requests: AtomicU64::new(0),
+            hidden: Hidden::default(),
+        })
     }
 
     /// Waits for a request on the calling thread.

@@ -31,6 +31,14 @@ pub enum TagsError {
         #[source]
         source: ExchangeError,
     },
+    /// A tag in the list is none that a reference could name; printed, it could write to the terminal.
+    #[error("'{repository}' lists the tag '{}', which is none", .tag.escape_debug())]
+    Tag {
+        /// The host and repository.
+        repository: String,
+        /// What is listed.
+        tag: String,
+    },
     /// The answer is no list of tags.
     #[error("the list of tags of '{repository}' is malformed")]
     Malformed {
@@ -65,12 +73,15 @@ impl Repository {
             Ok(url)
         };
         let mut next = Some(self.shared.block_on(first).map_err(failure)?);
-        let mut tags = Vec::new();
+        let mut tags: Vec<String> = Vec::new();
         for _ in 0..MOST_PAGES {
             let Some(url) = next.take() else {
                 tags.sort();
                 tags.dedup();
-                return Ok(tags);
+                return match tags.iter().find(|tag| self.name.with_tag(tag).is_err()) {
+                    Some(tag) => Err(TagsError::Tag { tag: tag.clone(), repository }),
+                    None => Ok(tags),
+                };
             };
             let mut call = Call::new(Method::GET, url);
             call.limit = LARGEST_PAGE;

@@ -139,7 +139,7 @@ impl Uploading {
             return Ok(None);
         }
         if !status.is_success() {
-            let refusal = refusal(line.host.name(), line.repository, request, response).await;
+            let refusal = refusal(line.shared, line.host.name(), line.repository, request, response).await;
             return Err(ExchangeError::Refused(Box::new(refusal)));
         }
         let answer = Answer {

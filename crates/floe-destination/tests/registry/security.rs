@@ -304,6 +304,20 @@ fn wrong_bytes_are_refused() {
 }
 
 #[test]
+fn a_tag_that_is_none_is_refused() {
+    for tag in ["\\u001b[31m", "a/b", "", "-a"] {
+        let (server, _) = serve(move |request| match request.path.as_str() {
+            "/v2/" => Response::new(200),
+            _ => Response::new(200).with_content("x", format!(r#"{{"tags":["ok","{tag}"]}}"#)),
+        });
+        let host = server.address().to_string();
+        let client = Registry::new(config()).expect("a client");
+        let text = whole(&repository(&client, &host, "app").tags().expect_err(tag));
+        assert!(text.contains("which is none") && !text.contains('\u{1b}'), "{text}");
+    }
+}
+
+#[test]
 fn circles_and_downgrades_end() {
     let (server, _) = serve(|request| match request.path.as_str() {
         "/v2/" => Response::new(200),

@@ -16,8 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   floe digest registry.example.com/team/app:1.0    what the tag names; one request, no download
   floe digest docker.io/library/node:22 --platform linux/arm64
-  floe digest oci:images:1.0
-  kubectl set image deploy/app app=registry.example.com/team/app@$(floe digest registry.example.com/team/app:1.0)";
+  floe digest oci:images:1.0                       of an image in a layout";
 
 /// Print the digest of an image's manifest or index
 #[derive(Args, Clone, Debug)]

@@ -10,7 +10,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
-use super::secret::{Credential, Secret};
+use super::secret::{Credential, Secret, TOKEN_USER};
 
 /// Docker Hub's API host has three names, and its logins are filed under a fourth, which is a URL.
 pub(super) const HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -186,7 +186,7 @@ impl RawEntry {
             return Ok(Some(Credential::RegistryToken(Secret::new(token))));
         }
         Ok(match (username, password) {
-            (Some(username), Some(password)) if username == "<token>" => {
+            (Some(username), Some(password)) if username == TOKEN_USER => {
                 Some(Credential::IdentityToken { username: None, token: Secret::new(password) })
             }
             (Some(username), Some(password)) => Some(Credential::password(username, password)),

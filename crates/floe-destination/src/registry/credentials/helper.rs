@@ -11,10 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::secret::{Credential, Secret};
-
-/// A user name that marks the secret as an identity token.
-const TOKEN_USER: &str = "<token>";
+use super::secret::{Credential, Secret, TOKEN_USER};
 
 /// What a helper says when it does not know a host (docker-credential-helpers, `errCredentialsNotFoundMessage`).
 const NOT_FOUND: &str = "not found";

@@ -17,5 +17,6 @@ pub use helper::HelperError;
 pub use list::{Login, logins};
 pub use login_name::{LoginName, ParseLoginNameError};
 pub use lookup::{CredentialEnvironment, CredentialError, CredentialSources, find};
+pub(in crate::registry) use secret::TOKEN_USER;
 pub use secret::{Credential, Secret};
 pub use store::{LoginPlace, StoreError, login, logout, logout_all};

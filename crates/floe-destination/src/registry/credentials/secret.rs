@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The user name that marks a password as an identity token (docker-credential-helpers, "Development").
+pub(in crate::registry) const TOKEN_USER: &str = "<token>";
+
 /// A password or token. Neither `Debug` nor `Display` ever shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -67,6 +70,16 @@ impl Credential {
     #[must_use]
     pub fn password(username: impl Into<String>, password: impl Into<String>) -> Self {
         Self::Password { username: username.into(), password: Secret::new(password) }
+    }
+
+    /// User name and password as Basic joins them (RFC 7617); `None` for a credential that is shown otherwise.
+    pub(in crate::registry) fn basic_pair(&self) -> Option<Secret> {
+        let (username, secret) = match self {
+            Self::Password { username, password } => (username.as_str(), password),
+            Self::IdentityToken { username, token } => (username.as_deref().unwrap_or(TOKEN_USER), token),
+            Self::RegistryToken(_) | Self::Anonymous => return None,
+        };
+        Some(Secret::new(format!("{username}:{}", secret.reveal())))
     }
 
     /// Whether nothing is shown.

@@ -5,4 +5,5 @@ mod commands;
 mod home;
 mod logins;
 mod readers;
+mod secrets;
 mod ways;
