@@ -41,9 +41,9 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A name that every server's certificate has, for a client that reaches it through a proxy; no machine is called so
-    /// (RFC 6761, section 6.4).
-    pub const SERVER: &'static str = "registry.invalid";
+    /// A name that every server's certificate has, for a client that reaches it through a proxy. Documents use it, and no
+    /// machine is called so (RFC 2606, section 3).
+    pub const SERVER: &str = "registry.example.com";
 
     /// Makes a P-256 key and a self-signed certificate, valid for two days.
     ///

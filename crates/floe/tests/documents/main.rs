@@ -5,10 +5,14 @@
 
 mod transcript;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use floe_testkit::debian;
+use floe_testkit::http::forward_proxy::ForwardProxy;
+use floe_testkit::registry::Authority;
+use floe_testkit::registry::distribution::{Authentication, Configuration, Distribution};
 
 use crate::transcript::{Exchange, exchanges, formless};
 
@@ -30,8 +34,12 @@ fn document(name: &str) -> String {
 
 /// Runs a document's commands one after the other, in one folder, and compares what they say.
 fn check(name: &str) {
+    check_in(name, &project(), &[]);
+}
+
+/// As [`check`], in a project that was made before and with more environment variables.
+fn check_in(name: &str, project: &tempfile::TempDir, variables: &[(&str, String)]) {
     let text = document(name);
-    let project = project();
     let program = PathBuf::from(env!("CARGO_BIN_EXE_floe"));
     let programs = program.parent().expect("the program lies in a folder");
     let search = format!("{}:{}", programs.display(), std::env::var("PATH").expect("a search path"));
@@ -47,6 +55,7 @@ fn check(name: &str) {
                     .env("HOME", project.path())
                     .env("XDG_DATA_HOME", project.path().join(".data"))
                     .env("XDG_CACHE_HOME", project.path().join(".cache"))
+                    .envs(variables.iter().cloned())
                     .output()
                     .expect("sh runs");
                 let said = String::from_utf8_lossy(&output.stdout);
@@ -69,4 +78,29 @@ fn check(name: &str) {
 #[test]
 fn the_readme_shows_what_floe_says() {
     check("README.md");
+}
+
+/// The document's `registry.example.com` is a distribution 2.8 on this machine: with TLS, passwords, and a proxy that
+/// knows where it is.
+#[test]
+fn the_page_on_registries_shows_what_floe_says() {
+    let project = project();
+    let configuration =
+        Configuration { authentication: Authentication::Basic, tls: true, ..Configuration::default() };
+    let registry = Distribution::start(configuration).unwrap_or_else(|error| panic!("{error}"));
+    let certificates = project.path().join(".config/containers/certs.d").join(Authority::SERVER);
+    std::fs::create_dir_all(&certificates).expect("a folder");
+    let authority = registry.authority().expect("it speaks TLS").certificate();
+    std::fs::copy(authority, certificates.join("ca.crt")).expect("a certificate");
+    let hosts = BTreeMap::from([(format!("{}:443", Authority::SERVER), registry.address())]);
+    let proxy = ForwardProxy::start(hosts).expect("a proxy");
+    let variables = [
+        ("HTTPS_PROXY", proxy.url()),
+        ("XDG_RUNTIME_DIR", project.path().join(".run").display().to_string()),
+        ("DOCKER_CONFIG", String::new()),
+        ("DOCKER_AUTH_CONFIG", String::new()),
+        ("REGISTRY_AUTH_FILE", String::new()),
+        ("XDG_CONFIG_HOME", String::new()),
+    ];
+    check_in("docs/registries.md", &project, &variables);
 }

@@ -72,8 +72,13 @@ fn word_form(word: &str, next: Option<&str>) -> String {
     if matches!(word.trim_end_matches(','), "B" | "kB" | "MB" | "GB" | "s" | "ms" | "min") {
         return "<unit>".to_owned();
     }
-    if word.strip_prefix("sha256:").is_some_and(is_hex) || (word.len() == 12 && is_hex(word)) {
+    if word.strip_prefix("sha256:").is_some_and(is_hex) || (matches!(word.len(), 12 | 64) && is_hex(word)) {
         return "<digest>".to_owned();
+    }
+    if let Some((name, digest)) = word.split_once("@sha256:")
+        && is_hex(digest)
+    {
+        return format!("{name}@<digest>");
     }
     let is_time = word.len() >= 5
         && word.contains(['-', ':'])
