@@ -36,9 +36,11 @@ mod watch;
 mod workshop;
 
 mod doctor;
+
 mod failure;
 mod progress;
 mod suggestion;
+mod template;
 mod terminal;
 
 use std::process::ExitCode;

@@ -36,7 +36,7 @@ pub struct Difference {
 pub struct Totals {
     /// The digest of its manifest.
     pub digest: Digest,
-    /// Its layers.
+    /// Its layers, those of its base among them.
     pub layers: usize,
     /// The sum of the layers' blobs, in bytes.
     pub compressed_size: u64,

@@ -44,6 +44,10 @@ fn settings(image: &Image) -> BTreeMap<String, String> {
     let mut set = |name: String, value: String| drop(settings.insert(name, value));
     set("platform".to_owned(), config.platform().to_string());
     set("compression".to_owned(), compression(image.compression));
+    if let Some(top) = image.base.last() {
+        let digest = top.layer.descriptor.digest.short();
+        set("base".to_owned(), format!("{} layers, {digest} on top", image.base.len()));
+    }
     let words = |words: &[String]| Value::from(words).to_string();
     let optional = [
         ("created", config.created.clone()),
@@ -79,15 +83,17 @@ fn settings(image: &Image) -> BTreeMap<String, String> {
         set(format!("base layer {}", number + 1), base.layer.descriptor.digest.to_string());
     }
     for layer in &image.layers {
-        let (packages, entries) = match &layer.contents {
+        let files = match &layer.contents {
             LayerContents::StorePaths { .. } => continue,
-            LayerContents::Root(tree) => (tree.packages.as_slice(), &tree.literals),
-            LayerContents::Entries { entries } => (&[][..], entries),
+            LayerContents::Root(tree) => {
+                for package in &tree.packages {
+                    set(format!("root {}", package.path.package().name), package.path.name().to_owned());
+                }
+                &tree.literals
+            }
+            LayerContents::Entries { entries } => entries,
         };
-        for package in packages {
-            set(format!("root {}", package.path.package().name), package.path.name().to_owned());
-        }
-        for entry in entries {
+        for entry in files {
             set(format!("file /{}", entry.path), described(entry));
         }
     }

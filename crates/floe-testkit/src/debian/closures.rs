@@ -50,6 +50,10 @@ const DEVELOPER: [&str; 23] = [
     "coreutils",
 ];
 
+/// What projects of `floe new` are built from.
+const TEMPLATE: [&str; 9] =
+    ["bash", "busybox-static", "coreutils", "curl", "findutils", "git", "grep", "jq", "sed"];
+
 /// Packages that tests and examples ask for by nixpkgs' name. Most are only evaluated: what is not built is not fetched.
 const NAMED: [&str; 18] = [
     "busybox-static",
@@ -200,6 +204,15 @@ pub fn node_22() -> Result<BuiltClosure, ClosureError> {
 /// Those of [`node_closure`].
 pub fn developer_closure() -> Result<BuiltClosure, ClosureError> {
     build_closure("developer", whole_set(&this_system()), &DEVELOPER)
+}
+
+/// Returns the packages that `floe new` proposes: shells, servers and tools of a few megabytes each.
+///
+/// # Errors
+///
+/// Those of [`node_closure`].
+pub fn template_closure() -> Result<BuiltClosure, ClosureError> {
+    build_closure("template", whole_set(&this_system()), &TEMPLATE)
 }
 
 /// Returns the example in `examples/node-server`, built as its flake says, with the package set for nixpkgs.

@@ -25,7 +25,7 @@ mod nix_text;
 
 pub use closures::{
     BuiltClosure, ClosureError, aarch64_node_closure, build_closure, developer_closure, node_22,
-    node_closure, node_server,
+    node_closure, node_server, template_closure,
 };
 pub use package_set::{PackageSet, PackageSetConfig, PackageSetError};
 pub use resolution::ResolutionError;

@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::GlobalArguments;
 use crate::commands::{
     build, completions, config, copy, delete, derivation, diff, digest, doctor, export, gc, history, images,
-    inspect, load, login, logout, man, manifest, plan, pull, push, remove, rollback, run, tag, tags,
+    inspect, load, login, logout, man, manifest, new, plan, pull, push, remove, rollback, run, tag, tags,
 };
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
@@ -65,6 +65,7 @@ pub(crate) enum Command {
     Tags(tags::Arguments),
     Tag(tag::Arguments),
     Delete(delete::Arguments),
+    New(new::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -124,6 +125,7 @@ impl CommandLine {
             Command::Tags(arguments) => tags::run(&arguments, terminal),
             Command::Tag(arguments) => tag::run(&arguments, terminal),
             Command::Delete(arguments) => delete::run(&arguments, terminal),
+            Command::New(arguments) => new::run(&arguments, terminal),
             Command::Doctor(arguments) => doctor::run(&arguments, terminal),
             Command::Completions(arguments) => completions::run(&arguments, terminal),
             Command::Man(arguments) => man::run(&arguments, terminal),

@@ -26,7 +26,7 @@ Examples:
 /// Remove what nobody needs any more
 ///
 /// GC roots of images that are not recorded, memo entries that were not used for long, blobs beyond the cache's bound,
-/// and what killed runs left. Recorded images, every generation of them, stay as they are: `floe remove` is for those.
+/// and kept layers of bases, and what killed runs left. Recorded images, every generation of them, stay as they are: `floe remove` is for those.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
             .unwrap_or_default(),
         memo: memo.unused(since)?,
         blobs: BlobCache::excess(&places.blobs(), max_size)?,
-        leftovers: [places.blobs(), places.spool()]
+        leftovers: [places.blobs(), places.spool(), places.kept_layers()]
             .iter()
             .map(|folder| abandoned(folder))
             .collect::<std::io::Result<Vec<_>>>()?
@@ -92,6 +92,7 @@ fn report(arguments: &Arguments, found: &Found, terminal: &Terminal) -> Outcome 
     let rows = [
         ("roots", "GC roots of images that are not recorded, and what they keep of the store", roots),
         ("memo", "remembered layers that were not used", (found.memo.entries, found.memo.size)),
+        ("layers", "kept layers of bases that no recorded image is built upon", sum(&found.record.layers)),
         ("blobs", "blobs beyond the cache's bound", sum(&found.blobs)),
         ("leftovers", "leftovers of killed runs", sum(&leftovers)),
     ];

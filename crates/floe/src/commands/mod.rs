@@ -32,6 +32,7 @@ pub(crate) mod tags;
 pub(crate) mod derivation;
 
 pub(crate) mod doctor;
+pub(crate) mod new;
 
 pub(crate) mod completions;
 pub(crate) mod man;

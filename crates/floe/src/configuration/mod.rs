@@ -21,6 +21,7 @@ pub(crate) use file::{ConfigurationFile, LoadConfigurationError};
 pub(crate) use inherit::Configuration;
 pub(crate) use manual::manual;
 pub(crate) use options::ImageOptions;
+pub(crate) use parse::entry_name;
 pub(crate) use parse::parse_entry;
 pub(crate) use problem::ConfigurationErrors;
 pub(crate) use value::{Content, Created, Port};

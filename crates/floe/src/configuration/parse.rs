@@ -115,7 +115,7 @@ fn images(reader: &mut Reader, item: &Item<'_>, entries: &mut BTreeMap<String, E
 }
 
 /// An entry's name is a word, so that it is never taken for a path or an installable.
-fn entry_name(name: &str) -> Result<(), BadValue> {
+pub(crate) fn entry_name(name: &str) -> Result<(), BadValue> {
     let is_word =
         name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
     if is_word && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) && name.len() <= 100 {

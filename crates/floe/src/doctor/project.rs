@@ -16,7 +16,7 @@ use crate::gather;
 const AREA: &str = "project";
 
 /// Where people keep the variables of a project.
-const ENV_FILES: [&str; 2] = [".env", ".env.local"];
+const ENV_FILES: [&str; 2] = [".env", environment::ENV_FILE];
 
 /// Looks at every image of the file.
 pub(super) fn examine(file: Option<&ConfigurationFile>, store: &Store) -> Vec<Finding> {

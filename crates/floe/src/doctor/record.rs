@@ -15,7 +15,7 @@ pub(super) fn examine(places: &Places) -> Vec<Finding> {
     let counted = recorded::open(places).and_then(|record| {
         let mut count = 0;
         for name in record.names()? {
-            match generations(&record, &name, &mut findings) {
+            match generations(places, &record, &name, &mut findings) {
                 Ok(sound) => count += sound,
                 Err(failure) => findings.push(Finding::of_failure(AREA, &failure)),
             }
@@ -34,11 +34,16 @@ pub(super) fn examine(places: &Places) -> Vec<Finding> {
 }
 
 /// Looks at a name's generations; returns how many are sound.
-fn generations(record: &Record, name: &RepositoryName, findings: &mut Vec<Finding>) -> Outcome<usize> {
+fn generations(
+    places: &Places,
+    record: &Record,
+    name: &RepositoryName,
+    findings: &mut Vec<Finding>,
+) -> Outcome<usize> {
     let mut sound = 0;
     for (number, _) in recorded::history(record, name)?.generations() {
         match recorded::read(record, name, number) {
-            Ok(recorded) => match missing(&recorded) {
+            Ok(recorded) => match missing(places, &recorded) {
                 None => sound += 1,
                 Some(path) => findings.push(Finding::problem(
                     AREA,
@@ -52,13 +57,15 @@ fn generations(record: &Record, name: &RepositoryName, findings: &mut Vec<Findin
     Ok(sound)
 }
 
-/// The first store path or plain directory of an image that is not there.
-fn missing(recorded: &Recorded) -> Option<String> {
+/// The first store path, plain directory or kept layer of an image that is not there.
+fn missing(places: &Places, recorded: &Recorded) -> Option<String> {
     let physical = recorded.store().physical_store();
     let mut lost = recorded.store_paths().filter(|(path, _)| {
         // A store path may be a link that leads nowhere.
         physical.join(path.as_str()).symlink_metadata().is_err()
     });
     let added = recorded.added.values().find(|folder| !folder.exists());
+    let mut layers = recorded.kept_layers().map(|digest| places.kept_layers().join(digest.hex()));
+    let added = added.cloned().or_else(|| layers.find(|layer| !layer.exists()));
     lost.next().map(|(path, _)| path.to_string()).or_else(|| added.map(|folder| folder.display().to_string()))
 }

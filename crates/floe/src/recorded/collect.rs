@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use floe_destination::{LockedRecord, Stray};
+use floe_destination::{BlobCache, LockedRecord, Stray};
 use floe_store::{Store, StoreConfig, StorePath, gc_root};
 
 use super::Roots;
@@ -22,12 +23,19 @@ pub(crate) struct Garbage {
     pub(crate) store_size: u64,
     /// Documents, and what killed runs were writing.
     pub(crate) strays: Vec<Stray>,
+    /// Layers of bases that were kept for images which are not recorded any more.
+    pub(crate) layers: Vec<Stray>,
 }
+
+/// A layer is kept before the image that needs it is recorded: younger ones may belong to a build under way.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 /// Looks for garbage while nobody writes the record. Nothing that a history names is garbage, readable or not.
 pub(crate) fn garbage(places: &Places, record: &LockedRecord) -> Outcome<Garbage> {
     let mut needed: BTreeSet<PathBuf> = BTreeSet::new();
     let mut held: BTreeSet<StorePath> = BTreeSet::new();
+    // Unknown as soon as one recipe cannot be read.
+    let mut layers: Option<BTreeSet<String>> = Some(BTreeSet::new());
     for name in record.names()? {
         for (number, _) in history(record, &name)?.generations() {
             let roots = Roots::of(places, &name, number);
@@ -35,9 +43,15 @@ pub(crate) fn garbage(places: &Places, record: &LockedRecord) -> Outcome<Garbage
                 Ok(recorded) => {
                     needed.extend(roots.links_of(&recorded));
                     held.extend(recorded.store_paths().map(|(path, _)| path.clone()));
+                    if let Some(layers) = &mut layers {
+                        layers.extend(recorded.kept_layers().map(|digest| digest.hex()));
+                    }
                 }
                 // Building the image again mends a recipe; until then its store paths stay.
-                Err(_) => needed.extend(roots.links()?),
+                Err(_) => {
+                    needed.extend(roots.links()?);
+                    layers = None;
+                }
             }
         }
     }
@@ -45,7 +59,21 @@ pub(crate) fn garbage(places: &Places, record: &LockedRecord) -> Outcome<Garbage
     collect_links(&places.roots(), &mut roots)?;
     roots.retain(|link| !needed.contains(link));
     let store_size = released(&roots, &held);
-    Ok(Garbage { roots, store_size, strays: record.strays()? })
+    let layers = layers.map_or_else(|| Ok(Vec::new()), |named| unnamed_layers(places, &named))?;
+    Ok(Garbage { roots, store_size, strays: record.strays()?, layers })
+}
+
+/// The kept layers that are not named, and old enough that no build under way is about to name them.
+fn unnamed_layers(places: &Places, named: &BTreeSet<String>) -> Outcome<Vec<Stray>> {
+    let since = SystemTime::now() - GRACE;
+    let mut layers = BlobCache::excess(&places.kept_layers(), 0)?;
+    layers.retain(|layer| {
+        let name = layer.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // One that vanished or cannot be looked at is left alone.
+        let used = fs::metadata(&layer.path).and_then(|metadata| metadata.modified());
+        !named.contains(name) && used.is_ok_and(|used| used < since)
+    });
+    Ok(layers)
 }
 
 impl Garbage {
@@ -56,7 +84,7 @@ impl Garbage {
             gc_root::remove(&store, link)?;
         }
         remove_empty_folders(&places.roots())?;
-        for stray in &self.strays {
+        for stray in self.strays.iter().chain(&self.layers) {
             stray.remove()?;
         }
         Ok(())

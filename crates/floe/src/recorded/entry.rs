@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use floe_image::image::Image;
+use floe_image::image::{BlobOrigin, Image};
 use floe_image::layer::LayerContents;
+use floe_image::oci::Digest;
 use floe_store::tree::LocalTrees;
 use floe_store::{Store, StoreConfig, StoreDir, StorePath};
 use jiff::Timestamp;
@@ -87,6 +88,12 @@ impl Recorded {
         });
         let entries = layers.flatten().filter(|entry| !self.added.contains_key(&entry.path));
         entries.map(|entry| (&entry.path, entry.nar_size))
+    }
+
+    /// The layers of its base that floe keeps itself.
+    pub(crate) fn kept_layers(&self) -> impl Iterator<Item = Digest> {
+        let kept = self.image.base.iter().filter(|base| base.origin == BlobOrigin::Kept);
+        kept.map(|base| base.layer.descriptor.digest)
     }
 
     /// Refuses an entry that another version of floe wrote.

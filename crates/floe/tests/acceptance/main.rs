@@ -18,3 +18,4 @@ mod reproducible;
 mod root;
 mod shared_images;
 mod store;
+mod templates;

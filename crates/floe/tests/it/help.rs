@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "diff",
     "rollback",
     "gc",
+    "new",
     "doctor",
     "completions",
     "man",
