@@ -28,10 +28,13 @@ let
 
   library =
     system:
-    import ./lib { inherit system programs; };
+    import ./lib {
+      inherit system programs;
+      pkgs = nixpkgs.legacyPackages.${system};
+    };
 in
 {
-  # floe.lib.<system>: buildImage and apps.
+  # floe.lib.<system>: buildImage, apps, and the drop-in functions dockerTools and nix2container.
   lib = forEachSystem library;
 
   packages = forEachSystem (system: rec {

@@ -1,4 +1,4 @@
-# buildImage: every key of floe.toml, `config` in OCI's words, and how the image is kept.
+# buildImage: every key of floe.toml, `config` in OCI's words, `permissions` of files in `root`, and how the image is kept.
 #
 # The result is the archive's derivation, or the recipe's with `output = "recipe"`; either has both as attributes, and the
 # programs `push`, `load`, `run`, `inspect` and `export`, which stream from the recipe.
@@ -26,6 +26,10 @@ let
           "recipe"
         ];
     };
+    permissions = {
+      form = "a list of attribute sets such as { path = package; regex = \".*\"; mode = \"0644\"; uid = 1000; gid = 1000; }";
+      accepts = value: builtins.isList value && builtins.all builtins.isAttrs value;
+    };
     buildSystem = {
       form = "the system that packs the image, such as \"x86_64-linux\"";
       accepts = builtins.isString;
@@ -42,6 +46,7 @@ let
   notKeys = [
     "config"
     "output"
+    "permissions"
     "buildSystem"
     "meta"
     "passthru"
@@ -91,10 +96,11 @@ let
     keys
     // (if keys ? contents then { contents = paths "contents"; } else { })
     // (if keys ? root then { root = paths "root"; } else { });
+  permissions = map (rule: rule // { path = "${rule.path}"; }) (given.permissions or [ ]);
   graph = unique (paths "contents" ++ paths "root" ++ mentioned image);
 
   order = form: compression: {
-    inherit form system;
+    inherit form system permissions;
     image = if compression == null then image else { inherit compression; } // image;
   };
   output = given.output or "archive";

@@ -1,7 +1,8 @@
 # check function fields arguments → the arguments, without those that are null.
 #
-# A field is { form, accepts, … }: what its value looks like in words, and whether a value does. An unknown name or another
-# value ends the evaluation, with the nearest name or the form.
+# A field is { form, accepts, … }: what its value looks like in words, and whether a value does; or { refuse, unless }: what
+# is to be used instead, and values that ask for nothing. An unknown name or another value ends the evaluation, with the
+# nearest name or the form.
 let
   nearest = import ./nearest.nix;
 
@@ -60,7 +61,10 @@ let
       field = fields.${name} or (unknown name);
     in
     if field ? refuse then
-      throw "${function}: '${name}' is not supported\nhint: ${field.refuse}"
+      if builtins.elem value (field.unless or [ ]) then
+        value
+      else
+        throw "${function}: '${name}' is not supported\nhint: ${field.refuse}"
     else if !field.accepts value then
       throw "${function}: '${name}' is ${shown value}: expected ${field.form}${
         if field ? hint then "\nhint: ${field.hint}" else ""

@@ -1,7 +1,8 @@
-# floe.lib.<system>.
+# floe.lib.<system>. Nothing but `dockerTools.binSh` and its like touches `pkgs`.
 {
   system,
   programs,
+  pkgs,
 }:
 let
   derive = import ./derive.nix { inherit programs; };
@@ -14,6 +15,18 @@ in
 
   # { docker = IMAGE; … } → the flake's `apps`.
   apps = import ./apps.nix { inherit program; };
+
+  # The functions of nixpkgs and nix2container under their own names and arguments; see docs/migrating.md.
+  dockerTools = import ./docker-tools.nix {
+    inherit
+      buildImage
+      derive
+      program
+      system
+      pkgs
+      ;
+  };
+  nix2container = import ./nix2container.nix { inherit buildImage program; };
 
   # The keys of floe.toml that buildImage takes.
   fields = builtins.attrNames (import ./fields.nix);

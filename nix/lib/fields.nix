@@ -141,11 +141,12 @@ in
     ];
   };
   layering = {
-    form = "\"stable\", \"auto-layer\" or \"popularity\"";
+    form = "\"stable\", \"auto-layer\", \"popularity\" or \"nixery\"";
     accepts = isOneOf [
       "stable"
       "auto-layer"
       "popularity"
+      "nixery"
     ];
   };
   max-layers = {

@@ -97,6 +97,24 @@ let
 in
 function: config:
 let
-  checked = check "${function}: config" fields config;
+  # Docker and the tools made of its code read the names in any case.
+  small = builtins.replaceStrings capitals smalls;
+  capitals = letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  smalls = letters "abcdefghijklmnopqrstuvwxyz";
+  letters =
+    text: builtins.genList (index: builtins.substring index 1 text) (builtins.stringLength text);
+  canonical =
+    name:
+    let
+      same = builtins.filter (field: small field == small name) (builtins.attrNames fields);
+    in
+    if same == [ ] then name else builtins.head same;
+  named = builtins.listToAttrs (
+    map (name: {
+      name = canonical name;
+      value = config.${name};
+    }) (builtins.attrNames config)
+  );
+  checked = check "${function}: config" fields named;
 in
 builtins.foldl' (keys: name: keys // fields.${name}.become checked.${name}) { } (builtins.attrNames checked)

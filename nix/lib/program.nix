@@ -1,16 +1,20 @@
-# A program that calls floe: { name, does } → a package for `nix run`.
+# A program that calls floe: { name, does } → a package for `nix run`, or, where `isOutput`, the program's file alone.
 {
   derive,
   system,
   programs,
 }:
-{ name, does }:
+{
+  name,
+  does,
+  isOutput ? false,
+}:
 derive {
   inherit name system;
   order = {
     form = "application";
     floe = programs.${system};
-    program = name;
+    program = if isOutput then null else name;
     application = does;
   };
 }

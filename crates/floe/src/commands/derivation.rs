@@ -1,13 +1,14 @@
 //! `floe derivation`: floe as the builder of a Nix derivation, which `nix/lib` writes.
 //!
 //! In come structured attributes (Nix manual, "Structured attributes"): what is asked of the image with the keys of
-//! `floe.toml`, and the closure of its contents. Out goes an archive, a recipe, or a program.
+//! `floe.toml`, and the closure of its contents. Out goes an archive, a recipe, a program or a tree of links.
 //! Nothing else is looked at: no network, no home, no clock, no memo, so that the same derivation gives the same bytes.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write};
 use std::num::NonZeroUsize;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ use clap::Args;
 use floe_destination::{ArchiveDestination, ArchiveFormat, Destination, ImageName};
 use floe_image::image::{Image, compose};
 use floe_image::layer::Compression;
+use floe_image::layer::root_tree::RootEntry;
 use floe_image::oci::{Descriptor, Platform};
 use floe_image::{BlobError, BlobSink, BlobWriter};
 use floe_store::read::structured_attrs;
@@ -28,6 +30,7 @@ use crate::arguments::{GlobalArguments, ProgressWhen};
 use crate::configuration::{Content, Created, ImageOptions, parse_entry};
 use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, store};
+use crate::permissions::{self, Permission};
 use crate::places::Places;
 use crate::recipe_file::RecipeFile;
 use crate::recorded::Recorded;
@@ -67,12 +70,14 @@ enum Order {
     Recipe(ImageOrder),
     /// floe itself, as a package.
     Program {},
+    /// Links from paths below the output to their targets.
+    Links { links: BTreeMap<String, PathBuf> },
     /// A program that calls floe.
     Application {
         /// The store path of the floe that the program calls.
         floe: PathBuf,
-        /// The program's name.
-        program: String,
+        /// The program's name in `bin`; `None`: the output is the program itself.
+        program: Option<String>,
         /// What it does.
         application: Application,
     },
@@ -86,6 +91,9 @@ struct ImageOrder {
     image: Value,
     /// The system that the image is for, where its contents do not tell.
     system: String,
+    /// Permissions of files that packages put into `/`.
+    #[serde(default)]
+    permissions: Vec<Permission>,
 }
 
 /// Makes the output.
@@ -107,8 +115,10 @@ pub(crate) fn run(_arguments: &Arguments) -> Outcome {
             site.recipe(&out, terminal)
         }
         Order::Program {} => install_itself(&out),
+        Order::Links { links } => write_links(&out, &links),
         Order::Application { floe, program, application } => {
-            write_program(&out, &floe, &program, &application)
+            let file = program.map_or_else(|| out.clone(), |program| out.join("bin").join(program));
+            write_program(&file, &floe, &application)
         }
     }
 }
@@ -140,6 +150,8 @@ fn build_directory() -> Outcome<PathBuf> {
 /// Everything that an image is made from and with.
 struct Site {
     options: ImageOptions,
+    /// Files and folders of the image's own, for their permissions.
+    owned: Vec<RootEntry>,
     gathered: Gathered,
     places: Places,
 }
@@ -158,9 +170,15 @@ impl Site {
         }
         // One second after 1970 began, as store paths have it: the builder has no environment to ask.
         options.created = options.created.or_else(|| Created::from_seconds(1));
+        let owned = permissions::entries(&order.permissions, &closure, &trees)?;
         let top = build_directory()?;
         let gathered = Gathered { closure, trees, root, added: Default::default(), last_modified: None };
-        Ok(Self { options, gathered, places: Places { data: top.join("data"), cache: top.join("cache") } })
+        Ok(Self {
+            options,
+            owned,
+            gathered,
+            places: Places { data: top.join("data"), cache: top.join("cache") },
+        })
     }
 
     /// Packs the image into a sink.
@@ -172,7 +190,8 @@ impl Site {
     ) -> Outcome<(ImageName, Image)> {
         let workshop = self.workshop(terminal);
         let name = image_name(None, &self.options, &self.gathered)?;
-        let settings = settings(&self.options, &self.gathered, &workshop.memo(), &())?;
+        let mut settings = settings(&self.options, &self.gathered, &workshop.memo(), &())?;
+        settings.files.splice(0..0, self.owned.iter().cloned());
         let draft = compose(&self.gathered.closure, &settings, &self.gathered.trees)?;
         let image =
             workshop.assemble(draft, self.options.compression.unwrap_or(default), &Known::NOTHING, sink)?;
@@ -263,27 +282,37 @@ impl BlobWriter for Nowhere {
 
 /// Copies this program to `bin/floe`.
 fn install_itself(out: &Path) -> Outcome {
-    let folder = out.join("bin");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let copy = out.join("bin/floe");
+    make_parent(&copy)?;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let copy = folder.join("floe");
     fs::copy(&program, &copy).with_context(|| format!("cannot copy {}", program.display()))?;
     Ok(())
 }
 
-/// Writes `bin/<program>`, a script whose interpreter is floe itself: there is no shell in its closure.
-fn write_program(out: &Path, floe: &Path, program: &str, application: &Application) -> Outcome {
-    let folder = out.join("bin");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let file = folder.join(program);
-    let text = format!(
-        "#!{} {}\n{}\n",
-        floe.display(),
-        application::INTERPRETER_WORD,
-        serde_json::to_string(application)?
-    );
-    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    fs::set_permissions(&file, Permissions::from_mode(0o755))
+/// Makes a tree of symbolic links.
+fn write_links(out: &Path, links: &BTreeMap<String, PathBuf>) -> Outcome {
+    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    for (path, target) in links {
+        let link = out.join(path);
+        make_parent(&link)?;
+        symlink(target, &link).with_context(|| format!("cannot make {}", link.display()))?;
+    }
+    Ok(())
+}
+
+/// Writes a script whose interpreter is floe itself: there is no shell in its closure.
+fn write_program(file: &Path, floe: &Path, application: &Application) -> Outcome {
+    make_parent(file)?;
+    let document = serde_json::to_string(application)?;
+    let text = format!("#!{} {}\n{document}\n", floe.display(), application::INTERPRETER_WORD);
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    fs::set_permissions(file, Permissions::from_mode(0o755))
         .with_context(|| format!("cannot make {} executable", file.display()))?;
+    Ok(())
+}
+
+fn make_parent(path: &Path) -> Outcome {
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     Ok(())
 }

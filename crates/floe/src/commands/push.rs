@@ -73,15 +73,14 @@ fn split(places: &Places, words: &[String]) -> Outcome<(ImageName, Recorded, Vec
     };
     let rest = if first.is_some() { &words[1..] } else { words };
     let (name, recorded) = recorded::find(places, first)?;
-    let rest = match rest {
+    let references = match rest {
         // A name that begins with a registry's host says itself where the image goes.
-        [] if name.has_host() => &words[..1],
+        [] if name.has_host() => vec![name.reference().clone()],
         [] => {
             let failure = Failure::bad_usage(format!("no registry named for {name}: expected a reference"));
             return Err(failure.hint(format!("such as: floe push {name} registry.example.com/{name}")));
         }
-        rest => rest,
+        rest => rest.iter().map(|word| word.parse().map_err(Failure::usage)).collect::<Outcome<_>>()?,
     };
-    let parse = |word: &String| word.parse::<Reference>().map_err(Failure::usage);
-    Ok((name, recorded, rest.iter().map(parse).collect::<Outcome<_>>()?))
+    Ok((name, recorded, references))
 }

@@ -7,7 +7,9 @@
 mod floe_flake;
 mod project;
 
+mod drop_in;
 mod image;
+mod migrating;
 mod mistakes;
 mod outputs;
 mod recipe;

@@ -11,7 +11,7 @@ use crate::project::{Project, run, succeed};
 fn evaluate(arguments: &str) -> Command {
     let library = workspace().join("nix/lib");
     let expression = format!(
-        "let lib = import {} {{ system = \"x86_64-linux\"; programs.x86_64-linux = \"/floe\"; }};
+        "let lib = import {} {{ system = \"x86_64-linux\"; programs.x86_64-linux = \"/floe\"; pkgs = {{ }}; }};
              package = derivation {{ name = \"p\"; system = \"x86_64-linux\"; builder = \"/b\"; }};
          in (lib.buildImage ({arguments})).drvPath",
         library.display()
@@ -67,7 +67,7 @@ fn bad_arguments_end_the_evaluation() {
         ),
         (
             "{ name = \"app\"; layering = \"stabel\"; }",
-            "'layering' is the string \"stabel\": expected \"stable\", \"auto-layer\" or",
+            "'layering' is the string \"stabel\": expected \"stable\", \"auto-layer\",",
         ),
         (
             "{ name = \"app\"; max-layers = 128; }",
@@ -108,7 +108,7 @@ fn the_arguments_are_the_keys_of_floe_toml() {
     expected.retain(|key| key != "inherits");
     expected.sort();
     let expression = format!(
-        "(import {}/nix/lib {{ system = \"x86_64-linux\"; programs = {{ }}; }}).fields",
+        "(import {}/nix/lib {{ system = \"x86_64-linux\"; programs = {{ }}; pkgs = {{ }}; }}).fields",
         workspace().display()
     );
     let listed =

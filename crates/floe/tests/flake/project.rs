@@ -16,7 +16,7 @@ const FLAKE: &str = r#"{
   outputs = { self, nixpkgs, floe }: let
     system = "x86_64-linux";
     pkgs = nixpkgs.legacyPackages.${system};
-    inherit (floe.lib.${system}) buildImage apps;
+    inherit (floe.lib.${system}) buildImage apps dockerTools nix2container;
   in {
     packages.${system} = IMAGES;
     apps.${system} = apps { inherit (self.packages.${system}) docker; };
