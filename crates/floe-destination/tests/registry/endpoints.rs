@@ -4,7 +4,7 @@ use floe_destination::ManifestDocument;
 use floe_destination::registry::{ManifestError, ManifestName, PushConfig, PushSession, referrers_tag};
 use floe_image::oci::{Descriptor, Digest, Manifest, MediaType, canonical_json};
 use floe_image::{BlobError, BlobSource};
-use floe_testkit::registry::in_process::{Behaviour, Endpoint, Registry};
+use floe_testkit::registry::in_process::{Behaviour, Endpoint, Fault, Registry};
 
 use crate::image::{Blobs, client, commit, image, noise, reference, repository, tagged, whole};
 
@@ -175,8 +175,61 @@ fn end_9_deleting() {
     assert_eq!(error.refusal().map(|refusal| refusal.status), Some(405));
 }
 
-/// "Mounting a blob from another repository" (end-11): see `push::mounts_from_a_known_repository`.
-///
+/// "Mounting a blob from another repository" (end-11): `mount` and `from`; 201 ends it, 202 begins an upload.
+#[test]
+fn end_11_mounting_blobs() {
+    for mount in [true, false] {
+        let server = Registry::with(Behaviour { mount, ..Behaviour::default() }).expect("a registry");
+        let (document, blobs) = pushed(&server, "1");
+        server.clear_requests();
+        let mount_sources = blobs.bytes.keys().map(|digest| (*digest, "app".to_owned())).collect();
+        let config = PushConfig { mount_sources, ..PushConfig::default() };
+        let target = reference(&server.host(), "other:1");
+        let session = PushSession::open(&client(), &target, config).expect("a session");
+        tagged(&document, "1").push(&session, &blobs).expect("a push");
+        let posts: Vec<_> =
+            server.requests().into_iter().filter(|request| request.method == "POST").collect();
+        assert_eq!(posts.len(), 2);
+        for post in posts {
+            let keys: Vec<_> = post.query.iter().map(|(key, _)| key.as_str()).collect();
+            assert_eq!((keys, post.status), (vec!["mount", "from"], Some(if mount { 201 } else { 202 })));
+        }
+        assert_eq!(server.count("PUT", Endpoint::Upload), if mount { 0 } else { 2 });
+        assert!(blobs.bytes.keys().all(|digest| server.blob("other", &digest.to_string()).is_some()));
+    }
+}
+
+/// "Pushing a blob in chunks" (end-13): a GET on a broken upload's location says where to go on.
+#[test]
+fn end_13_resuming_an_upload() {
+    use floe_image::BlobSink;
+    use std::io::Write;
+
+    const CUT: u64 = 1 << 20;
+    let server = Registry::start().expect("a registry");
+    server.set_faults(|incoming| match (incoming.method, incoming.earlier) {
+        ("PATCH", 0) => Fault::CutRequest { after: CUT },
+        _ => Fault::None,
+    });
+    let client = client();
+    let session = PushSession::open(&client, &reference(&server.host(), "app:1"), PushConfig::default());
+    let session = session.expect("a session");
+    let bytes = noise(1, 3 << 20);
+    let mut writer = session.begin(None).expect("a writer");
+    writer.write_all(&bytes).expect("room");
+    let blob = Descriptor::of(MediaType::LayerTar, &bytes);
+    commit(&session, writer, &blob).unwrap_or_else(|error| panic!("{}", whole(&*error)));
+    assert!(server.blob("app", &blob.digest.to_string()) == Some(bytes));
+    assert_eq!(server.count("GET", Endpoint::Upload), 1);
+    let sent: Vec<u64> = server
+        .requests()
+        .iter()
+        .filter(|request| request.method == "PATCH")
+        .map(|request| request.body_len)
+        .collect();
+    assert_eq!(sent, [CUT, blob.size - CUT]);
+}
+
 /// "Listing Referrers" (end-12a, end-12b) and "Referrers Tag Schema": with the API and without.
 #[test]
 fn end_12_referrers() {

@@ -244,3 +244,25 @@ impl Search<'_> {
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podmans_files_follow_the_environment() {
+        let mut environment = CredentialEnvironment { uid: 1234, ..CredentialEnvironment::default() };
+        let mut check = |change: fn(&mut CredentialEnvironment), expected: &[&str]| {
+            change(&mut environment);
+            assert_eq!(environment.podman_files(), expected.iter().map(PathBuf::from).collect::<Vec<_>>());
+        };
+        let runtime = "/run/containers/1234/auth.json";
+        check(|_| {}, &[runtime]);
+        check(|it| it.home = Some("/h".into()), &[runtime, "/h/.config/containers/auth.json"]);
+        check(|it| it.config_home = Some("/c".into()), &[runtime, "/c/containers/auth.json"]);
+        check(
+            |it| it.runtime_dir = Some("/r".into()),
+            &["/r/containers/auth.json", "/c/containers/auth.json"],
+        );
+    }
+}
