@@ -15,6 +15,7 @@ mod documents;
 pub mod engine;
 mod fan_out;
 mod image_name;
+mod joined_source;
 mod manifests;
 mod oci_layout;
 mod parallel;
@@ -34,7 +35,8 @@ pub use documents::{Documents, MAX_DOCUMENT, ReadDocumentsError, read_bytes};
 pub use engine::{EngineError, EngineKind};
 pub use fan_out::FanOut;
 pub use image_name::{ImageName, ParseImageNameError, RepositoryName};
-pub use manifests::{ManifestDocument, Manifests, ParsedManifest, Selection};
+pub use joined_source::{JoinError, JoinedSource};
+pub use manifests::{ManifestDocument, Manifests, ParsedManifest, SamePlatformError, Selection};
 pub use oci_layout::{OciLayout, OciLayoutDestination, OpenLayoutError, ResolveError};
 pub use record::{
     Generation, GenerationEntry, History, LockedRecord, ParseRecordedNameError, Record, RecordError,

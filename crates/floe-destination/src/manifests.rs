@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use floe_image::BlobSource;
-use floe_image::oci::{Descriptor, Digest, Index, Manifest, MediaType, Platform};
+use floe_image::oci::{Descriptor, Digest, Index, Manifest, MediaType, Platform, canonical_json};
 
 use crate::documents::{ReadDocumentsError, read_bytes};
 
@@ -80,6 +80,18 @@ pub enum Selection {
     Platform(Platform),
 }
 
+/// Two images of one index are for the same platform.
+#[derive(Debug, thiserror::Error)]
+#[error("two images are for {platform}, {first} and {second}: expected one for each platform")]
+pub struct SamePlatformError {
+    /// The platform.
+    pub platform: Box<Platform>,
+    /// The image that came first.
+    pub first: Digest,
+    /// The other.
+    pub second: Digest,
+}
+
 /// The manifests of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifests {
@@ -100,6 +112,28 @@ impl Manifests {
     pub fn index(mut children: Vec<ManifestDocument>, index: ManifestDocument) -> Self {
         children.push(index);
         Self { documents: children, platform: None }
+    }
+
+    /// Joins images into an OCI index, in their order, each for its platform.
+    ///
+    /// # Errors
+    ///
+    /// When two images are for the same platform: whoever pulls would get the first, and never the second.
+    pub fn joined(images: Vec<(ManifestDocument, Platform)>) -> Result<Self, SamePlatformError> {
+        let mut entries: Vec<Descriptor> = Vec::with_capacity(images.len());
+        for (document, platform) in &images {
+            if let Some(first) = entries.iter().find(|entry| entry.platform.as_ref() == Some(platform)) {
+                return Err(SamePlatformError {
+                    platform: Box::new(platform.clone()),
+                    first: first.digest,
+                    second: document.descriptor.digest,
+                });
+            }
+            entries.push(Descriptor { platform: Some(platform.clone()), ..document.descriptor.clone() });
+        }
+        let bytes = canonical_json::to_vec(&Index::new(entries));
+        let children = images.into_iter().map(|(document, _)| document).collect();
+        Ok(Self::index(children, ManifestDocument::new(MediaType::Index, bytes)))
     }
 
     /// Reads what `root` names: a manifest, or an index of which `selection` says what is wanted.

@@ -3,8 +3,8 @@
 //! The order: read the manifests, refuse what a destination cannot take, then move bytes.
 
 use floe_destination::{
-    DeliverError, Delivered, DestinationName, Documents, EngineKind, ImageSource, Manifests, ParsedManifest,
-    Selection, SourceName,
+    DeliverError, Delivered, Destination, DestinationName, Documents, EngineKind, ImageSource, Manifests,
+    ParsedManifest, Selection, SourceName,
 };
 use floe_image::oci::{Descriptor, Index, MediaType, Platform};
 use serde_json::json;
@@ -31,14 +31,28 @@ pub(crate) fn copy(
     let source = doors.source(source_name)?;
     let manifests = choose(source.as_ref(), source_name, platforms, &doors, terminal)?;
     for name in destination_names {
-        check_takes(name, source_name, &manifests, terminal)?;
+        check_takes(name, Some(source_name), &manifests, terminal)?;
     }
     let open = |name| doors.destination(name, mount_sources(source_name, name, &manifests)?);
     let destinations = destination_names.iter().map(open).collect::<Outcome<Vec<_>>>()?;
+    drop(progress);
+    deliver(source.as_ref(), &manifests, destination_names, destinations, &doors, terminal)
+}
+
+/// Moves what a source names to opened destinations, and says where it is.
+pub(crate) fn deliver(
+    source: &dyn ImageSource,
+    manifests: &Manifests,
+    names: &[DestinationName],
+    destinations: Vec<Box<dyn Destination>>,
+    doors: &Doors<'_>,
+    terminal: &Terminal,
+) -> Outcome {
+    let progress = terminal.progress();
     progress.phase("copying");
-    let copied = floe_destination::copy(source.as_ref(), &manifests, None, destinations, &Watch(progress));
+    let copied = floe_destination::copy(source, manifests, None, destinations, &Watch(progress));
     let delivered = copied.map_err(|error| doors.explain_delivery(error))?;
-    report(&delivered, destination_names, terminal)
+    report(&delivered, names, terminal)
 }
 
 /// Reads the manifests of what is wanted: a whole index, or one image.
@@ -75,9 +89,9 @@ fn check_platform(name: &SourceName, offered: Platform, wanted: &Platform, root:
 }
 
 /// Refuses what a destination cannot take, before anything is moved.
-fn check_takes(
+pub(crate) fn check_takes(
     name: &DestinationName,
-    source: &SourceName,
+    source: Option<&SourceName>,
     manifests: &Manifests,
     terminal: &Terminal,
 ) -> Outcome {
@@ -93,11 +107,11 @@ fn check_takes(
         return Ok(());
     }
     if let DestinationName::Engine { engine: EngineKind::Docker, .. } = name {
-        let failure = Failure::failed(format!(
-            "this docker does not read layers in zstd, which {source} has: expected version 23 or later"
-        ));
+        let failure = Failure::failed(
+            "the image has layers in zstd, which this docker does not read: expected version 23 or later",
+        );
         return Err(match source {
-            SourceName::Recorded(image) => {
+            Some(SourceName::Recorded(image)) => {
                 failure.hint(format!("pack it as docker reads it: floe load docker {image}"))
             }
             _ => failure.hint("use a newer docker, podman or containerd; a copy changes no layer"),

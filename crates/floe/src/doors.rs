@@ -66,7 +66,7 @@ impl<'a> Doors<'a> {
                 let (name, recorded) = found.map_err(|failure| {
                     failure.hint(format!("a registry's image is written docker://{image}"))
                 })?;
-                Ok(Box::new(RecordedSource::open(recorded, &name, self.places)?))
+                Ok(Box::new(RecordedSource::open(&recorded, &name, self.places)?))
             }
             name => {
                 let spool = self.places.make_spool()?;

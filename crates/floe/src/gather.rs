@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use floe_store::installable::{self, ForSystemError};
 use floe_store::tree::LocalTrees;
 use floe_store::{
     Added, Closure, PathInfo, ReadClosure, ReadClosureError, ResolveError, Store, StoreConfig, StorePath,
-    add_directory, installable,
+    System, add_directory,
 };
 
 use crate::configuration::{Content, ImageOptions};
@@ -29,6 +30,8 @@ pub(crate) struct Gathered {
     pub(crate) added: BTreeMap<StorePath, PathBuf>,
     /// When the first installable's flake was last changed, in seconds since 1970.
     pub(crate) last_modified: Option<i64>,
+    /// The system that was asked for.
+    pub(crate) system: Option<System>,
 }
 
 /// The store below a physical root, `None` being this machine's.
@@ -36,11 +39,17 @@ pub(crate) fn store(root: Option<PathBuf>) -> Store {
     Store::new(StoreConfig { root, ..StoreConfig::default() })
 }
 
-/// Gathers the contents of an image, and what is linked into its `/`.
-pub(crate) fn gather(store: &Store, options: &ImageOptions, terminal: &Terminal) -> Outcome<Gathered> {
+/// Gathers the contents of an image, and what is linked into its `/`. Of flakes the packages for `system` are taken,
+/// which is this machine's when it is `None`.
+pub(crate) fn gather(
+    store: &Store,
+    options: &ImageOptions,
+    system: Option<&System>,
+    terminal: &Terminal,
+) -> Outcome<Gathered> {
     let contents = options.contents.as_deref().unwrap_or_default();
     let root = options.root.as_deref().unwrap_or_default();
-    let mut gathering = Gathering { store, terminal, added: BTreeMap::new(), last_modified: None };
+    let mut gathering = Gathering { store, terminal, system, added: BTreeMap::new(), last_modified: None };
     let mut roots = Vec::new();
     for content in contents {
         roots.extend(gathering.store_paths(content)?);
@@ -72,13 +81,14 @@ pub(crate) fn gather(store: &Store, options: &ImageOptions, terminal: &Terminal)
     for (path, location) in &added {
         trees.add(path.clone(), location.clone());
     }
-    Ok(Gathered { closure, trees, root: linked, added, last_modified })
+    Ok(Gathered { closure, trees, root: linked, added, last_modified, system: system.cloned() })
 }
 
 /// Gathering under way.
 struct Gathering<'a> {
     store: &'a Store,
     terminal: &'a Terminal,
+    system: Option<&'a System>,
     added: BTreeMap<StorePath, Added>,
     last_modified: Option<i64>,
 }
@@ -96,6 +106,10 @@ impl Gathering<'_> {
     }
 
     fn build(&mut self, text: &str) -> Outcome<Vec<StorePath>> {
+        let text = &match self.system {
+            Some(system) => installable::for_system(self.store, text, system, &[]).map_err(explain_system)?,
+            None => text.to_owned(),
+        };
         self.terminal.note(format!("nix build {text}"));
         let mut show = |line: &str| self.terminal.note(line);
         let progress = if self.terminal.shows_bars() {
@@ -119,6 +133,24 @@ impl Gathering<'_> {
         let store_path = added.info.path.clone();
         self.added.insert(store_path.clone(), added);
         Ok(store_path)
+    }
+}
+
+fn explain_system(error: ForSystemError) -> Failure {
+    let hint = match &error {
+        ForSystemError::Absent { installable, .. } => {
+            let flake = installable.split('#').next().unwrap_or_default();
+            Some(format!("`nix flake show {flake}` lists what it has"))
+        }
+        ForSystemError::OtherSystem { .. } => {
+            Some("name the package alone, such as .#app, and floe takes the one for each system".to_owned())
+        }
+        ForSystemError::Run { .. } => None,
+    };
+    let failure = Failure::from(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }
 

@@ -29,6 +29,7 @@ mod looking;
 mod permissions;
 mod places;
 mod recipe_file;
+mod recipes;
 mod recorded;
 mod recorded_source;
 mod registries;

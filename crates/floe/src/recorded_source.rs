@@ -2,65 +2,46 @@
 
 use std::io::Write;
 
-use floe_destination::{BlobCache, Documents, ImageName, ImageSource};
-use floe_image::image::RecipeBlobs;
-use floe_image::layer::Packer;
+use floe_destination::{ImageName, ImageSource, Manifests};
 use floe_image::oci::Descriptor;
 use floe_image::{BlobError, BlobSource};
 use floe_store::tree::LocalTrees;
 
-use crate::base::BaseBlobs;
 use crate::failure::Outcome;
 use crate::places::Places;
+use crate::recipes::Recipes;
 use crate::recorded::Recorded;
 use crate::workshop;
 
 /// A recorded image that is read.
 pub(crate) struct RecordedSource {
-    recorded: Recorded,
     name: ImageName,
     trees: LocalTrees,
-    cache: BlobCache,
-    base: BaseBlobs,
-    packer: Packer,
-    documents: Documents,
+    recipes: Recipes,
+    manifests: Manifests,
     root: Descriptor,
 }
 
 impl RecordedSource {
     /// Opens a recorded image; nothing is packed yet.
-    pub(crate) fn open(recorded: Recorded, name: &ImageName, places: &Places) -> Outcome<Self> {
-        let image = &recorded.image;
-        let documents = Documents::new(image.manifest(), image.config_bytes());
+    pub(crate) fn open(recorded: &Recorded, name: &ImageName, places: &Places) -> Outcome<Self> {
+        let recipes = Recipes::new(recorded.images(), places, workshop::processors())?;
+        let manifests = recipes.manifests()?;
         let root =
-            Descriptor { platform: Some(image.config.platform()), ..documents.document.descriptor.clone() };
-        Ok(Self {
-            name: name.clone(),
-            trees: recorded.trees(),
-            cache: workshop::cache(places)?,
-            base: BaseBlobs::of(image, places)?,
-            packer: workshop::packer(image.compression, workshop::processors())?,
-            documents,
-            root,
-            recorded,
-        })
+            Descriptor { platform: manifests.platform().cloned(), ..manifests.top().descriptor.clone() };
+        Ok(Self { name: name.clone(), trees: recorded.trees(), recipes, manifests, root })
     }
 }
 
 impl BlobSource for RecordedSource {
     fn copy_to(&self, blob: &Descriptor, out: &mut (dyn Write + Send)) -> Result<(), BlobError> {
-        if blob.digest == self.root.digest {
-            let failed = |source| BlobError::Io { action: format!("write {}", blob.digest), source };
-            return out.write_all(&self.documents.document.bytes).map_err(failed);
+        let mut documents = self.manifests.documents().iter();
+        match documents.find(|document| document.descriptor.digest == blob.digest) {
+            Some(document) => out
+                .write_all(&document.bytes)
+                .map_err(|source| BlobError::Io { action: format!("write {}", blob.digest), source }),
+            None => self.recipes.blobs(&self.trees).copy_to(blob, out),
         }
-        let blobs = RecipeBlobs {
-            image: &self.recorded.image,
-            trees: &self.trees,
-            cache: Some(&self.cache),
-            base: &self.base,
-            packer: &self.packer,
-        };
-        blobs.copy_to(blob, out)
     }
 }
 

@@ -12,6 +12,7 @@ use floe_image::plan::Policy;
 use floe_store::system_of;
 use jiff::Timestamp;
 
+use crate::arguments::this_machine;
 use crate::configuration::ImageOptions;
 use crate::configuration::value::Created;
 use crate::failure::{Failure, Outcome};
@@ -35,16 +36,21 @@ pub(crate) fn settings(
     hearsay: &dyn Knowledge,
 ) -> Outcome<Settings> {
     let mut annotations = options.annotations.clone();
-    let platform = options.platform.clone().or_else(|| {
-        let fact = system(gathered, memo, hearsay)?;
-        let platform = Platform::from_system(&fact.system)?;
-        // The next machine need not find it out again.
-        let name = format!("{FACT_ANNOTATION_PREFIX}{SYSTEM_FACT}");
-        annotations.insert(name, format!("{} {}", fact.key, fact.system));
-        Some(platform)
-    });
+    let platform = match &options.platform {
+        Some(platform) => Some(platform.clone()),
+        None => {
+            let fact = system(gathered, memo, hearsay);
+            // The next machine need not find it out again.
+            let annotation = fact.iter().map(|fact| {
+                let name = format!("{FACT_ANNOTATION_PREFIX}{SYSTEM_FACT}");
+                (name, format!("{} {}", fact.key, fact.system))
+            });
+            annotations.extend(annotation);
+            platform(gathered, fact)?
+        }
+    };
     Ok(Settings {
-        platform: platform.unwrap_or_else(own_platform),
+        platform: platform.unwrap_or_else(this_machine),
         created: created(options.created, gathered.last_modified)?,
         base: None,
         user: options.user.map(|owner| User { owner }),
@@ -73,10 +79,19 @@ pub(crate) fn policy(options: &ImageOptions) -> Policy {
     Policy::new(options.layering.unwrap_or_default(), for_store)
 }
 
-/// This machine's platform: for what runs anywhere.
-fn own_platform() -> Platform {
-    Platform::from_system(&format!("{}-linux", std::env::consts::ARCH))
-        .unwrap_or_else(|| Platform::new("linux", "amd64"))
+/// The platform of a closure whose system is known or was asked for. What runs anywhere is for what was asked.
+fn platform(gathered: &Gathered, fact: Option<SystemFact>) -> Outcome<Option<Platform>> {
+    let asked = gathered.system.as_ref().map(ToString::to_string);
+    match (fact.map(|fact| fact.system), asked) {
+        (Some(found), Some(asked)) if found != asked => {
+            let failure = Failure::failed(format!("the contents are for {found}: expected {asked}"));
+            Err(failure.hint(
+                "store paths, links and directories are for one system; of a flake's package, such as .#app, the one \
+                 for each system is taken",
+            ))
+        }
+        (found, asked) => Ok(found.or(asked).and_then(|system| Platform::from_system(&system))),
+    }
 }
 
 /// A closure's system, and the digest of all that it follows from.

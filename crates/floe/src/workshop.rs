@@ -3,9 +3,9 @@
 
 use std::num::NonZeroUsize;
 
-use floe_destination::{BlobCache, Delivered, Destination, Documents, FanOut, ImageName};
+use floe_destination::{BlobCache, Delivered, Destination, FanOut, ImageName};
 use floe_image::BlobSink;
-use floe_image::image::{self, Draft, Image, PreviousImages, RecipeBlobs};
+use floe_image::image::{self, Draft, Image, PreviousImages};
 use floe_image::layer::{Compression, Knowledge, Memo, PackError, Packer};
 use floe_store::TreeSource;
 
@@ -13,6 +13,7 @@ use crate::base::BaseBlobs;
 use crate::delivery::finish_all;
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
+use crate::recipes::Recipes;
 use crate::terminal::Terminal;
 use crate::watch::Watch;
 
@@ -85,24 +86,17 @@ impl Workshop<'_> {
         image::assemble(draft, &workshop, sink).map_err(explain)
     }
 
-    /// Makes an image appear at each destination, on several hosts at once; layers that one lacks are taken from the cache
-    /// or packed again. Of several failures that of the first destination is returned.
+    /// Makes an image, or the index that joins several, appear at each destination, on several hosts at once; layers that
+    /// one lacks are taken from the cache or packed again. Of several failures that of the first destination is returned.
     pub(crate) fn finish(
         &self,
-        image: &Image,
+        images: &[&Image],
         name: &ImageName,
         destinations: Vec<Box<dyn Destination>>,
     ) -> Outcome<Vec<Delivered>> {
-        let manifests = Documents::new(image.manifest(), image.config_bytes()).manifests();
-        let cache = self.cache()?;
-        let blobs = RecipeBlobs {
-            image,
-            trees: self.trees,
-            cache: Some(&cache),
-            base: &BaseBlobs::of(image, self.places)?,
-            packer: &self.packer(image.compression)?,
-        };
-        finish_all(destinations, &manifests, name, &blobs, self.terminal)
+        let recipes = Recipes::new(images.iter().copied(), self.places, self.threads())?;
+        let blobs = recipes.blobs(self.trees);
+        finish_all(destinations, &recipes.manifests()?, name, &blobs, self.terminal)
     }
 
     /// Brings a recorded image to a destination, compressed as `compression` says.
@@ -119,29 +113,31 @@ impl Workshop<'_> {
         let again = (compression != image.compression)
             .then(|| self.assemble(image.draft(), compression, &Known::NOTHING, destination.sink()))
             .transpose()?;
-        let delivered = self.finish(again.as_ref().unwrap_or(image), name, vec![destination])?;
+        let delivered = self.finish(&[again.as_ref().unwrap_or(image)], name, vec![destination])?;
         delivered.into_iter().next().ok_or_else(|| Failure::failed("nothing was delivered"))
     }
 
-    /// Brings a recorded image to several destinations; a layer that any of them lacks is read or packed once.
+    /// Brings recorded images of one name to several destinations; a layer that any of them lacks is read or packed once.
     pub(crate) fn deliver_all(
         &self,
-        image: &Image,
+        images: &[&Image],
         name: &ImageName,
         destinations: Vec<Box<dyn Destination>>,
     ) -> Outcome<Vec<Delivered>> {
-        let places = BaseBlobs::references(&image.base);
-        destinations.iter().for_each(|destination| destination.mount_from(&places));
-        let mut recipe = PreviousImages::default();
-        recipe.add_recipe(image);
-        let known = Known { recipe: &recipe, hearsay: &() };
-        let again = self.assemble(image.draft(), image.compression, &known, &all_sinks(&destinations))?;
-        if again.digest() != image.digest() {
-            let failure =
-                Failure::failed(format!("{name} is packed otherwise today than when it was recorded"));
-            return Err(failure.hint("another version of floe recorded it: build the image again"));
+        for image in images {
+            let places = BaseBlobs::references(&image.base);
+            destinations.iter().for_each(|destination| destination.mount_from(&places));
+            let mut recipe = PreviousImages::default();
+            recipe.add_recipe(image);
+            let known = Known { recipe: &recipe, hearsay: &() };
+            let again = self.assemble(image.draft(), image.compression, &known, &all_sinks(&destinations))?;
+            if again.digest() != image.digest() {
+                let failure =
+                    Failure::failed(format!("{name} is packed otherwise today than when it was recorded"));
+                return Err(failure.hint("another version of floe recorded it: build the image again"));
+            }
         }
-        self.finish(image, name, destinations)
+        self.finish(images, name, destinations)
     }
 
     fn threads(&self) -> NonZeroUsize {

@@ -8,7 +8,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::GlobalArguments;
 use crate::commands::{
     build, completions, config, copy, delete, derivation, diff, digest, doctor, export, gc, history, images,
-    inspect, load, login, logout, man, manifest, new, plan, pull, push, remove, rollback, run, tag, tags,
+    index, inspect, load, login, logout, man, manifest, new, plan, pull, push, remove, rollback, run, tag,
+    tags,
 };
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Copy(copy::Arguments),
     Pull(pull::Arguments),
     Images(images::Arguments),
+    Index(index::Arguments),
     Inspect(inspect::Arguments),
     History(history::Arguments),
     Diff(diff::Arguments),
@@ -111,6 +113,7 @@ impl CommandLine {
             Command::Copy(arguments) => copy::run(&arguments, terminal),
             Command::Pull(arguments) => pull::run(&arguments, terminal),
             Command::Images(arguments) => images::run(&arguments, terminal),
+            Command::Index(arguments) => index::run(&arguments, terminal),
             Command::Inspect(arguments) => inspect::run(&arguments, terminal),
             Command::History(arguments) => history::run(&arguments, terminal),
             Command::Diff(arguments) => diff::run(&arguments, terminal),

@@ -11,6 +11,7 @@ use floe_image::layer::root_tree::{Conflicts, RootEntry};
 use floe_image::layer::{Compression, Owner};
 use floe_image::oci::{Healthcheck, Platform};
 use floe_image::plan::Strategy;
+use floe_store::System;
 
 use super::command_line::TIP;
 use crate::configuration::value::{self, BadValue, RootFile};
@@ -92,8 +93,12 @@ pub(crate) struct ImageFlags {
     #[arg(long, value_name = "TIME", value_parser = flag(Created::from_str))]
     created: Option<Created>,
     /// What the image runs on, such as linux/arm64 or aarch64-linux [default: that of the contents]
-    #[arg(long, visible_alias = "system", value_parser = flag(value::platform))]
+    #[arg(long, value_parser = flag(value::platform))]
     platform: Option<Platform>,
+    /// Make an image for this Nix system, such as aarch64-linux; of a flake its packages.SYSTEM are taken; repeatable,
+    /// and with more than one an index joins the images [default: that of the contents]
+    #[arg(long, value_parser = flag(value::system))]
+    system: Vec<System>,
     /// How store paths are shared out: stable, auto-layer, popularity or nixery [default: stable]
     #[arg(long, value_name = "STRATEGY", value_parser = flag(value::layering))]
     layering: Option<Strategy>,
@@ -137,6 +142,7 @@ impl ImageFlags {
             files: given(files),
             required_env: given(self.required_env),
             platform: self.platform,
+            systems: given(self.system),
         })
     }
 

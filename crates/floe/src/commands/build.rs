@@ -6,8 +6,11 @@ use std::time::Instant;
 use clap::Args;
 use floe_destination::registry::PushConfig;
 use floe_destination::{Delivered, DestinationName, Generation, ImageName};
+use floe_image::BlobSink;
 use floe_image::image::{Image, compose};
 use floe_image::layer::Compression;
+use floe_store::tree::LocalTrees;
+use floe_store::{Store, System};
 use serde_json::json;
 
 use crate::arguments::{RegistryArguments, Selection, SelectionFlags};
@@ -17,7 +20,8 @@ use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, gather, store};
 use crate::hearsay::Hearsay;
 use crate::places::Places;
-use crate::recorded::{self, Recorded};
+use crate::recipes;
+use crate::recorded::{self, OtherPlatform, Recorded};
 use crate::settings::settings;
 use crate::terminal::{self, Terminal, duration};
 use crate::workshop::{Known, Workshop, all_sinks};
@@ -32,6 +36,8 @@ Examples:
                                                   write a file, and load it into podman
   floe build .#app --entrypoint /bin/app --cmd --port --cmd 3000 --port 3000
                                                   say what is run and where it listens
+  floe build .#app --system x86_64-linux --system aarch64-linux --to docker://ghcr.io/team/app:1.0
+                                                  an image for each system, joined by an index
   floe build ./public --root ./public             an image of a plain directory, without Nix";
 
 /// Make an image, and record it or send it somewhere
@@ -76,10 +82,14 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     let store = store(arguments.selection.store.clone());
     let Selection { entry, options } = arguments.selection.select(&std::env::current_dir()?)?;
 
-    let gathered = gather(&store, &options, terminal)?;
-    let name = image_name(entry.as_deref(), &options, &gathered)?;
+    let systems = systems(&options);
+    check_takes(&destinations, &systems)?;
+    let gather = |system: &Option<System>| gather(&store, &options, system.as_ref(), terminal);
+    let gathered = systems.iter().map(gather).collect::<Outcome<Vec<_>>>()?;
+    let name = image_name(entry.as_deref(), &options, &gathered[0])?;
+    let trees = all_trees(&store, &gathered);
     let workshop = Workshop {
-        trees: &gathered.trees,
+        trees: &trees,
         places: &places,
         terminal,
         threads: arguments.threads,
@@ -91,26 +101,80 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     let believes = arguments.trust_previous && !arguments.no_memo;
     let hearsay = Hearsay(if believes { &opened } else { &[] });
     let known = Known { recipe: &(), hearsay: &hearsay };
-    let settings = settings(&options, &gathered, &workshop.memo(), &hearsay)?;
-    let draft = compose(&gathered.closure, &settings, &gathered.trees)?;
     let compression = match options.compression {
         Some(compression) => compression,
         None => default_compression(&destinations)?,
     };
+    let make = |gathered: &Gathered, sink: &dyn BlobSink| {
+        let settings = settings(&options, gathered, &workshop.memo(), &hearsay)?;
+        let draft = compose(&gathered.closure, &settings, &gathered.trees)?;
+        workshop.assemble(draft, compression, &known, sink)
+    };
 
     if destinations.is_empty() {
         let cache = workshop.cache()?;
-        let image = workshop.assemble(draft, compression, &known, &cache)?;
-        let roots = gathered.closure.roots().to_vec();
-        let recorded = Recorded::new(image, roots, gathered.added, &store);
+        let images = gathered.iter().map(|gathered| make(gathered, &cache)).collect::<Outcome<Vec<_>>>()?;
+        let recorded = recorded_of(images, gathered, &store)?;
         let generation = recorded::put(&places, &name, &recorded, terminal)?;
         cache.evict()?;
-        return report(terminal, &name, &recorded.image, Some(generation), &[], &[], started);
+        let images: Vec<&Image> = recorded.images().collect();
+        return report(terminal, &name, &images, Some(generation), &[], &[], started);
     }
     let explain = |failure| doors.explain_refusal(failure);
-    let image = workshop.assemble(draft, compression, &known, &all_sinks(&opened)).map_err(explain)?;
-    let delivered = workshop.finish(&image, &name, opened).map_err(explain)?;
-    report(terminal, &name, &image, None, &destinations, &delivered, started)
+    let make = |gathered| make(gathered, &all_sinks(&opened)).map_err(explain);
+    let images = gathered.iter().map(make).collect::<Outcome<Vec<_>>>()?;
+    let images: Vec<&Image> = images.iter().collect();
+    let delivered = workshop.finish(&images, &name, opened).map_err(explain)?;
+    report(terminal, &name, &images, None, &destinations, &delivered, started)
+}
+
+/// The systems to make an image for, each once; `None` alone is whatever the contents are for.
+fn systems(options: &ImageOptions) -> Vec<Option<System>> {
+    let mut systems: Vec<Option<System>> = Vec::new();
+    for system in options.systems.iter().flatten().cloned().map(Some) {
+        if !systems.contains(&system) {
+            systems.push(system);
+        }
+    }
+    if systems.is_empty() { vec![None] } else { systems }
+}
+
+/// Refuses places that hold one image where there are to be several.
+fn check_takes(destinations: &[DestinationName], systems: &[Option<System>]) -> Outcome {
+    let Some(destination) = destinations.iter().find(|destination| !destination.takes_index()) else {
+        return Ok(());
+    };
+    match systems {
+        [] | [_] => Ok(()),
+        [first, ..] => {
+            let message =
+                format!("'{destination}' takes one image: expected one system, not {}", systems.len());
+            let first = first.as_ref().map(ToString::to_string).unwrap_or_default();
+            Err(Failure::bad_usage(message).hint(format!("build it for one: --system {first}")))
+        }
+    }
+}
+
+/// Where the files of all store paths are.
+fn all_trees(store: &Store, gathered: &[Gathered]) -> LocalTrees {
+    let mut trees = store.trees();
+    for (path, location) in gathered.iter().flat_map(|gathered| &gathered.added) {
+        trees.add(path.clone(), location.clone());
+    }
+    trees
+}
+
+/// The entry of images that were made from what was gathered for each.
+fn recorded_of(images: Vec<Image>, gathered: Vec<Gathered>, store: &Store) -> Outcome<Recorded> {
+    let parts = images.into_iter().zip(gathered).map(|(image, gathered)| OtherPlatform {
+        image,
+        roots: gathered.closure.roots().to_vec(),
+        added: gathered.added,
+    });
+    let mut parts = parts.collect::<Vec<_>>().into_iter();
+    let OtherPlatform { image, roots, added } =
+        parts.next().ok_or_else(|| Failure::failed("no image was made"))?;
+    Ok(Recorded::new(image, roots, added, store).with(parts.collect()))
 }
 
 /// zstd, unless a destination may be read by docker before version 23, which knows gzip alone.
@@ -146,21 +210,24 @@ pub(super) fn image_name(
 fn report(
     terminal: &Terminal,
     name: &ImageName,
-    image: &Image,
+    images: &[&Image],
     generation: Option<Generation>,
     destinations: &[DestinationName],
     delivered: &[Delivered],
     started: Instant,
 ) -> Outcome {
-    let (digest, size) = (image.digest(), image.compressed_size());
+    let digest = recipes::manifests(images.iter().copied())?.top().descriptor.digest;
     if terminal.is_json() {
         let places: Vec<_> = delivered
             .iter()
             .map(|place| json!({ "location": place.location, "digest": place.manifest.digest, "written": place.written }))
             .collect();
+        let sizes: u64 = images.iter().map(|image| image.compressed_size()).sum();
+        let layers: usize = images.iter().map(|image| image.layer_count()).sum();
+        let platforms: Vec<_> = images.iter().map(|image| image.config.platform().to_string()).collect();
         let result = json!({
-            "name": name.to_string(), "digest": digest, "size": size, "layers": image.layer_count(),
-            "generation": generation, "platform": image.config.platform().to_string(), "delivered": places,
+            "name": name.to_string(), "digest": digest, "size": sizes, "layers": layers, "generation": generation,
+            "platform": platforms[0], "platforms": platforms, "delivered": places,
         });
         // Where standard output carries the image itself, the result goes beside the events.
         if destinations.iter().any(|place| matches!(place, DestinationName::StandardOutput(_))) {
@@ -170,8 +237,13 @@ fn report(
         return terminal.json(&result);
     }
     let took = duration(started.elapsed());
-    let layers = image.layer_count();
-    terminal.note(format!("{name}  {} in {layers} layers, {took}", terminal::size(size)));
+    for (number, image) in images.iter().enumerate() {
+        let platform =
+            if images.len() > 1 { format!("{}  ", image.config.platform()) } else { String::new() };
+        let took = if number + 1 == images.len() { format!(", {took}") } else { String::new() };
+        let (size, layers) = (terminal::size(image.compressed_size()), image.layer_count());
+        terminal.note(format!("{name}  {platform}{size} in {layers} layers{took}"));
+    }
     terminal.note(digest);
     if let Some(generation) = generation {
         let repository = name.repository();

@@ -172,7 +172,8 @@ impl Site {
         options.created = options.created.or_else(|| Created::from_seconds(1));
         let owned = permissions::entries(&order.permissions, &closure, &trees)?;
         let top = build_directory()?;
-        let gathered = Gathered { closure, trees, root, added: Default::default(), last_modified: None };
+        let gathered =
+            Gathered { closure, trees, root, added: Default::default(), last_modified: None, system: None };
         Ok(Self {
             options,
             owned,
@@ -218,7 +219,7 @@ impl Site {
         let archive = ArchiveDestination::stream(Box::new(file), &name, ArchiveFormat::Hybrid, &spool)?;
         // Docker before version 23 knows gzip alone.
         let (name, image) = self.assemble(terminal, Compression::Gzip(6), archive.sink())?;
-        self.workshop(terminal).finish(&image, &name, vec![Box::new(archive)])?;
+        self.workshop(terminal).finish(&[&image], &name, vec![Box::new(archive)])?;
         Ok(())
     }
 

@@ -1,11 +1,12 @@
 //! `floe images`: what is recorded.
 
 use clap::Args;
+use floe_image::image::Image;
 use serde_json::json;
 
 use crate::failure::Outcome;
 use crate::places::Places;
-use crate::recorded::{self, Recorded};
+use crate::recorded;
 use crate::terminal::{Column, Table, Terminal, size};
 
 const EXAMPLES: &str = "\
@@ -36,12 +37,16 @@ pub(crate) fn run(_arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let record = recorded::open(&places)?;
     let names = recorded::names(&record)?;
     for (name, generation) in &names {
-        let Recorded { image, recorded, .. } = recorded::read(&record, &name.repository(), *generation)?;
-        let (digest, platform) = (image.digest(), image.config.platform().to_string());
+        let recorded = recorded::read(&record, &name.repository(), *generation)?;
+        let digest = recorded.digest()?;
+        let platforms: Vec<String> =
+            recorded.images().map(|image| image.config.platform().to_string()).collect();
+        let layers: usize = recorded.images().map(Image::layer_count).sum();
         if terminal.is_json() {
             terminal.json(&json!({
-                "name": name.name(), "tag": name.tag(), "generation": generation, "digest": digest, "platform": platform,
-                "layers": image.layer_count(), "size": image.compressed_size(), "recorded": recorded,
+                "name": name.name(), "tag": name.tag(), "generation": generation, "digest": digest,
+                "platform": platforms[0], "platforms": platforms, "layers": layers,
+                "size": recorded.compressed_size(), "recorded": recorded.recorded,
             }))?;
             continue;
         }
@@ -50,10 +55,10 @@ pub(crate) fn run(_arguments: &Arguments, terminal: &Terminal) -> Outcome {
             name.tag().to_owned(),
             generation.to_string(),
             digest.short(),
-            platform,
-            image.layer_count().to_string(),
-            size(image.compressed_size()),
-            recorded.strftime("%Y-%m-%d %H:%M").to_string(),
+            platforms.join(", "),
+            layers.to_string(),
+            size(recorded.compressed_size()),
+            recorded.recorded.strftime("%Y-%m-%d %H:%M").to_string(),
         ]);
     }
     if terminal.is_json() {

@@ -107,7 +107,8 @@ pub(crate) fn load(
 ) -> Outcome<Delivered> {
     let trees = recorded.trees();
     let workshop = Workshop { trees: &trees, places, terminal, threads: None, remembers: true };
-    let compression = match recorded.image.compression {
+    let image = recorded.image_here();
+    let compression = match image.compression {
         // Not compressing is the fastest way into an engine on this machine.
         Compression::Zstd(_) if !engine::reads_zstd(engine)? => Compression::None,
         compression => compression,
@@ -116,5 +117,5 @@ pub(crate) fn load(
     let registries = RegistryArguments::default();
     let doors = Doors::new(places, terminal, &registries, references([], [&destination]));
     let opened = doors.destination(&destination, PushConfig::default())?;
-    workshop.deliver(&recorded.image, name, opened, compression)
+    workshop.deliver(image, name, opened, compression)
 }

@@ -6,6 +6,7 @@ pub(crate) mod plan;
 pub(crate) mod copy;
 pub(crate) mod export;
 pub(crate) mod images;
+pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod pull;

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     let store = store(arguments.selection.store.clone());
     let Selection { options, .. } = arguments.selection.select(&std::env::current_dir()?)?;
-    let gathered = gather(&store, &options, terminal)?;
+    let gathered = gather(&store, &options, options.systems.iter().flatten().next(), terminal)?;
     let plan = plan::plan(&gathered.closure, &policy(&options));
     if terminal.is_json() {
         return terminal.json(&plan);

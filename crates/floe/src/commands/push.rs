@@ -51,7 +51,8 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let destinations: Vec<DestinationName> = references.into_iter().map(DestinationName::Registry).collect();
     let config = PushConfig { previous_tags: arguments.previous_tag.clone(), ..PushConfig::default() };
     let opened = doors.destinations(&destinations, &config)?;
-    let delivered = workshop.deliver_all(&recorded.image, &name, opened);
+    let images: Vec<_> = recorded.images().collect();
+    let delivered = workshop.deliver_all(&images, &name, opened);
     for delivered in delivered.map_err(|failure| doors.explain_refusal(failure))? {
         if terminal.is_json() {
             terminal.json(&json!({

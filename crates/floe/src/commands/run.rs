@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     let places = Places::find()?;
     let (name, recorded) = recorded::find(&places, arguments.image.as_deref())?;
     // What is missing is said before anything is loaded or started.
-    environment::check(&recorded.image.config.config, &arguments.env, &arguments.env_file)?;
+    environment::check(&recorded.image_here().config.config, &arguments.env, &arguments.env_file)?;
 
     let engine = arguments.engine.map_or_else(load::detected_engine, |engine| Ok(engine.kind()))?;
     load::load(&places, &name, &recorded, engine, terminal)?;
@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
 /// The hardened request: a read-only root but for `/tmp`, no capabilities, no new privileges, and the
 /// ports that the image declares; each flag loosens one of them.
 fn request(arguments: Arguments, recorded: &Recorded, image: String) -> Outcome<RunRequest> {
-    let config = &recorded.image.config.config;
+    let config = &recorded.image_here().config.config;
     let ports = match (arguments.no_publish, arguments.publish.is_empty()) {
         (true, _) => Vec::new(),
         (false, false) => arguments.publish.iter().map(|port| published(port)).collect(),

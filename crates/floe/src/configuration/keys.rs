@@ -5,13 +5,14 @@ use std::ops::Range;
 
 use floe_image::layer::root_tree::RootEntry;
 use floe_image::oci::Healthcheck;
+use floe_store::System;
 use toml::de::DeValue;
 
 use super::options::ImageOptions;
 use super::reader::{Item, Key, Reader, environment_key, label_key};
 use super::value::{
     self, BadValue, Content, Created, Port, RootFile, absolute_path, healthcheck_test, image_name,
-    nanoseconds, owner, platform, signal, tag, variable_name,
+    nanoseconds, owner, platform, signal, system, tag, variable_name,
 };
 
 /// An image's entry as it is written, before `inherits` is followed.
@@ -146,9 +147,15 @@ pub(super) const KEYS: &[Key<Entry>] = &[
     },
     Key {
         name: "platform", form: "a string", default: "that of the contents, else of this machine",
-        synonyms: &["system", "architecture", "arch"],
+        synonyms: &["architecture", "arch"],
         summary: "What the image runs on: `\"linux/arm64\"` or a Nix system such as `\"aarch64-linux\"`",
         read: |reader, item, entry| set(&mut entry.options.platform, reader.value(item, platform)),
+    },
+    Key {
+        name: "systems", form: "a list of strings", default: "that of the contents",
+        synonyms: &["system", "platforms"],
+        summary: "The Nix systems to make an image for, each once; with more than one an index joins them",
+        read: |reader, item, entry| set(&mut entry.options.systems, systems(reader, item)),
     },
     Key {
         name: "layering", form: "a string", default: "`\"stable\"`", synonyms: &["strategy", "layers"],
@@ -231,6 +238,10 @@ fn set<T>(place: &mut Option<T>, read: Option<T>) {
 
 fn contents(reader: &mut Reader, item: &Item<'_>) -> Option<Vec<Content>> {
     reader.list(item, "a string", |reader, item| reader.value(item, str::parse))
+}
+
+fn systems(reader: &mut Reader, item: &Item<'_>) -> Option<Vec<System>> {
+    reader.list(item, "a string", |reader, item| reader.value(item, system))
 }
 
 fn created(reader: &mut Reader, item: &Item<'_>) -> Option<Created> {

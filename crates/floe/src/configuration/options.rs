@@ -8,6 +8,7 @@ use floe_image::layer::root_tree::{Conflicts, RootEntry};
 use floe_image::layer::{Compression, Owner};
 use floe_image::oci::{Healthcheck, Platform};
 use floe_image::plan::Strategy;
+use floe_store::System;
 
 use super::value::{Content, Created, Port};
 
@@ -60,6 +61,8 @@ pub(crate) struct ImageOptions {
     pub(crate) required_env: Option<Vec<String>>,
     /// What the image runs on.
     pub(crate) platform: Option<Platform>,
+    /// The systems that there is to be an image for.
+    pub(crate) systems: Option<Vec<System>>,
 }
 
 impl ImageOptions {
@@ -91,6 +94,7 @@ impl ImageOptions {
             files: self.files.or(base.files),
             required_env: self.required_env.or(base.required_env),
             platform: self.platform.or(base.platform),
+            systems: self.systems.or(base.systems),
         }
     }
 

@@ -38,6 +38,7 @@ fn reads_every_key() {
         healthcheck = { test = "true", interval = "30s", retries = 5 }
         created = 2025-01-31T12:00:00Z
         platform = "aarch64-linux"
+        systems = ["x86_64-linux", "aarch64-linux"]
         layering = "popularity"
         max-layers = 20
         compression = "gzip:9"

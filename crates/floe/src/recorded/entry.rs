@@ -1,6 +1,6 @@
 //! A recorded image: its recipe, and where the files of its store paths are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use floe_image::image::{BlobOrigin, Image};
@@ -11,7 +11,9 @@ use floe_store::{Store, StoreConfig, StoreDir, StorePath};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::arguments::this_machine;
 use crate::failure::{Failure, Outcome};
+use crate::recipes;
 
 /// The form of an entry; a reader accepts no other.
 const VERSION: u32 = 1;
@@ -23,7 +25,7 @@ pub(crate) struct Recorded {
     version: u32,
     /// When it was recorded.
     pub(crate) recorded: Timestamp,
-    /// The image.
+    /// The image; of several the first.
     pub(crate) image: Image,
     /// The store paths that it was asked for.
     pub(crate) roots: Vec<StorePath>,
@@ -33,6 +35,21 @@ pub(crate) struct Recorded {
     pub(crate) store_root: Option<PathBuf>,
     /// The logical store directory.
     pub(crate) store_dir: StoreDir,
+    /// The images for other platforms, behind the first in the index that joins them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) others: Vec<OtherPlatform>,
+}
+
+/// The image for one more platform.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct OtherPlatform {
+    /// The image.
+    pub(crate) image: Image,
+    /// The store paths that it was asked for.
+    pub(crate) roots: Vec<StorePath>,
+    /// Plain directories that stand for store paths.
+    pub(crate) added: BTreeMap<StorePath, PathBuf>,
 }
 
 impl Recorded {
@@ -51,7 +68,13 @@ impl Recorded {
             added,
             store_root: store.root().map(PathBuf::from),
             store_dir: store.store_dir().clone(),
+            others: Vec::new(),
         }
+    }
+
+    /// The same entry with images for other platforms.
+    pub(crate) fn with(self, others: Vec<OtherPlatform>) -> Self {
+        Self { others, ..self }
     }
 
     /// An entry for an image that a Nix build made: the build has no clock, and gives the image's own time.
@@ -69,25 +92,58 @@ impl Recorded {
     /// Where the files of its store paths are.
     pub(crate) fn trees(&self) -> LocalTrees {
         let mut trees = self.store().trees();
-        for (path, location) in &self.added {
+        for (path, location) in self.parts().flat_map(|(.., added)| added) {
             trees.add(path.clone(), location.clone());
         }
         trees
     }
 
-    /// The store paths that Nix must keep for the image.
-    pub(crate) fn kept(&self) -> impl Iterator<Item = &StorePath> {
-        self.roots.iter().filter(|path| !self.added.contains_key(*path))
+    /// Each image with its roots and plain directories, in the index's order.
+    fn parts(&self) -> impl Iterator<Item = (&Image, &[StorePath], &BTreeMap<StorePath, PathBuf>)> {
+        let others = self.others.iter().map(|other| (&other.image, other.roots.as_slice(), &other.added));
+        [(&self.image, self.roots.as_slice(), &self.added)].into_iter().chain(others)
     }
 
-    /// The store paths of Nix's that its layers are packed from, with the bytes of their NARs.
+    /// The images for all platforms, in the index's order.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &Image> {
+        self.parts().map(|(image, ..)| image)
+    }
+
+    /// The image that runs on this machine, else the first.
+    pub(crate) fn image_here(&self) -> &Image {
+        let here = this_machine();
+        self.images().find(|image| image.config.platform() == here).unwrap_or(&self.image)
+    }
+
+    /// The digest of the image, or of the index that joins several.
+    pub(crate) fn digest(&self) -> Outcome<Digest> {
+        Ok(recipes::manifests(self.images())?.top().descriptor.digest)
+    }
+
+    /// The sum of the layers' blobs of all images, in bytes; one that images share counts once.
+    pub(crate) fn compressed_size(&self) -> u64 {
+        let layers = self.images().flat_map(|image| image.manifest().layers);
+        let sizes: BTreeMap<Digest, u64> = layers.map(|layer| (layer.digest, layer.size)).collect();
+        sizes.values().sum()
+    }
+
+    /// The store paths that Nix must keep for the images, each once.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &StorePath> {
+        let roots =
+            self.parts().flat_map(|(_, roots, added)| roots.iter().filter(|path| !added.contains_key(*path)));
+        roots.collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// The store paths of Nix's that its layers are packed from, with the bytes of their NARs; shared ones several times.
     pub(crate) fn store_paths(&self) -> impl Iterator<Item = (&StorePath, u64)> {
-        let layers = self.image.layers.iter().filter_map(|layer| match &layer.contents {
-            LayerContents::StorePaths { paths, .. } => Some(paths),
-            LayerContents::Root(_) | LayerContents::Entries { .. } => None,
-        });
-        let entries = layers.flatten().filter(|entry| !self.added.contains_key(&entry.path));
-        entries.map(|entry| (&entry.path, entry.nar_size))
+        self.parts().flat_map(|(image, _, added)| {
+            let layers = image.layers.iter().filter_map(|layer| match &layer.contents {
+                LayerContents::StorePaths { paths, .. } => Some(paths),
+                LayerContents::Root(_) | LayerContents::Entries { .. } => None,
+            });
+            let entries = layers.flatten().filter(|entry| !added.contains_key(&entry.path));
+            entries.map(|entry| (&entry.path, entry.nar_size))
+        })
     }
 
     /// The layers of its base that floe keeps itself.

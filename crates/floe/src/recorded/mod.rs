@@ -17,7 +17,7 @@ mod roots;
 mod collect;
 
 pub(crate) use collect::{Garbage, garbage};
-pub(crate) use entry::Recorded;
+pub(crate) use entry::{OtherPlatform, Recorded};
 pub(crate) use find::{IMAGE_NAME_HINT, find, history, is_image, names, parse, read, resolve, unknown};
 pub(crate) use open::open;
 pub(crate) use put::{move_tag, put};

@@ -37,7 +37,7 @@ pub(super) fn put_locked(
 ) -> Outcome<(Generation, Vec<GcRootError>)> {
     let repository = name.repository();
     let mut history = history(record, &repository)?;
-    let (digest, size) = (recorded.image.digest(), recorded.image.compressed_size());
+    let (digest, size) = (recorded.digest()?, recorded.compressed_size());
     let number = history.add(name.tag(), digest, size, recorded.recorded);
     let unkept = Roots::of(places, &repository, number).keep(recorded)?;
     record.write(&repository, number, recorded)?;

@@ -11,6 +11,7 @@ mod forms;
 mod generations;
 mod identity;
 mod layout;
+mod platforms;
 mod program;
 mod record_crashes;
 mod registries;

@@ -12,6 +12,8 @@ const COMMANDS: &[&str] = &[
     "copy",
     "pull",
     "images",
+    "index",
+    "index create",
     "inspect",
     "remove",
     "login",
@@ -37,10 +39,11 @@ fn help_teaches_by_example() {
     let directory = tempfile::tempdir().expect("a directory");
     insta::assert_snapshot!("help", transcript(directory.path(), &["--help"]));
     for command in COMMANDS {
-        let help = transcript(directory.path(), &[command, "--help"]);
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let help = transcript(directory.path(), &words);
         assert!(help.contains("\nExamples:\n"), "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
-        insta::assert_snapshot!(format!("help-{command}"), help);
+        insta::assert_snapshot!(format!("help-{}", command.replace(' ', "-")), help);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use floe_image::layer::Owner;
 use floe_image::oci::Platform;
+use floe_store::System;
 
 use super::BadValue;
 
@@ -83,6 +84,12 @@ pub(crate) fn platform(text: &str) -> Result<Platform, BadValue> {
         let expected = "os/architecture such as linux/amd64, or a Nix system such as x86_64-linux";
         BadValue::new(text, "a platform", expected)
     })
+}
+
+/// Reads a Nix system that images are made for, such as `aarch64-linux`.
+pub(crate) fn system(text: &str) -> Result<System, BadValue> {
+    let known = text.parse().ok().filter(|_| Platform::from_system(text).is_some());
+    known.ok_or_else(|| BadValue::new(text, "a system", "a Nix system such as x86_64-linux or aarch64-linux"))
 }
 
 #[cfg(test)]

@@ -16,7 +16,9 @@ mod signal;
 
 pub(crate) use choice::{layer_count, layering, root_conflicts};
 pub(crate) use compression::compression;
-pub(crate) use container::{absolute_path, healthcheck_test, owner, platform, variable, variable_name};
+pub(crate) use container::{
+    absolute_path, healthcheck_test, owner, platform, system, variable, variable_name,
+};
 pub(crate) use content::Content;
 pub(crate) use created::Created;
 pub(crate) use duration::nanoseconds;

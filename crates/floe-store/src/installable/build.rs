@@ -1,7 +1,5 @@
-//! An installable, built: `.#app` or `nixpkgs#hello` come in, the store paths of their outputs go out.
-//!
-//! Nix does the work (`nix build`), and its progress stays visible: on a terminal Nix draws it itself,
-//! elsewhere each line is passed on.
+//! Building an installable: Nix does the work (`nix build`), and its progress stays visible. On a terminal Nix draws it
+//! itself, elsewhere each line is passed on.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -177,7 +175,7 @@ pub fn flake_last_modified(store: &Store, installable: &str, extra_arguments: &[
 }
 
 /// The `nix` program for a store, with the experimental features that its newer commands ask for.
-fn nix(store: &Store, subcommand: &[&str]) -> Command {
+pub(super) fn nix(store: &Store, subcommand: &[&str]) -> Command {
     let mut command = Command::new(store.nix());
     command.args(subcommand).args(["--extra-experimental-features", "nix-command flakes"]);
     if let Some(argument) = store.nix_store_argument() {
