@@ -134,3 +134,70 @@ fn everybody_reads_a_registry_of_oci_1_1() {
     let registry = in_process::Registry::start().unwrap_or_else(|error| panic!("{error}"));
     check(&Place { host: registry.host(), login: false, authority: None }, "gzip");
 }
+
+/// An index of two platforms, copied whole between registries, is read by everybody for each of its platforms.
+#[test]
+fn everybody_reads_each_platform_of_an_index() {
+    let home = Home::new();
+    let joined = in_process::Registry::start().unwrap_or_else(|error| panic!("{error}"));
+    let registry = Distribution::start(Configuration::default()).unwrap_or_else(|error| panic!("{error}"));
+    let mut children = Vec::new();
+    for architecture in ["amd64", "arm64"] {
+        let platform = format!("linux/{architecture}");
+        let child = format!("{}/site:{architecture}", joined.host());
+        let build = ["build", "./site", "--name", "site", "--platform", &platform, "--compression", "gzip"];
+        succeed(home.floe(&build).args(["--to", &format!("docker://{child}")]));
+        children.push(child);
+    }
+    let index = format!("{}/site:both", joined.host());
+    let append = ["index", "append", "-m", &children[0], "-m", &children[1], "-t", &index];
+    succeed(&mut newer(&home, "crane", &append));
+    let image = format!("{}/team/site:1", registry.host());
+    let source = format!("docker://{image}");
+    succeed(&mut home.floe(&["copy", "--all", &format!("docker://{index}"), &source]));
+
+    let podman = Podman::start().unwrap_or_else(|error| panic!("{error}"));
+    let containerd = Containerd::start().unwrap_or_else(|error| panic!("{error}"));
+    for architecture in ["amd64", "arm64"] {
+        let platform = format!("linux/{architecture}");
+        let digest = answer(&mut home.floe(&["digest", &image, "--platform", &platform]));
+        let manifest = succeed(&mut home.floe(&["manifest", &image, "--platform", &platform])).stdout;
+
+        let pull = ["pull", "--quiet", "--tls-verify=false", "--platform", &platform, &image];
+        succeed(home.let_in(podman.command()).args(pull));
+        let inspect = ["image", "inspect", "--format", "{{.Architecture}} {{.RepoDigests}}", &image];
+        let found = answer(home.let_in(podman.command()).args(inspect));
+        assert!(found.starts_with(architecture) && found.contains(&digest), "podman: {found}");
+
+        let layout = format!("dir:{}", home.path(architecture).display());
+        let options = ["copy", "--quiet", "--src-tls-verify=false", "--override-arch", architecture];
+        succeed(home.program("skopeo", &options).args([&source, &layout]));
+        assert_eq!(
+            std::fs::read(home.path(architecture).join("manifest.json")).expect("a copy"),
+            manifest,
+            "skopeo"
+        );
+
+        succeed(containerd.command().args([
+            "images",
+            "pull",
+            "--plain-http",
+            "--platform",
+            &platform,
+            &image,
+        ]));
+
+        let crane = answer(&mut newer(&home, "crane", &["digest", "--platform", &platform, &image]));
+        assert_eq!(crane, digest, "crane");
+        let validate = ["validate", "--remote", &image, "--platform", &platform];
+        succeed(&mut newer(&home, "crane", &validate));
+        let fetch = ["manifest", "fetch", "--plain-http", "--platform", &platform, &image];
+        assert_eq!(succeed(&mut newer(&home, "oras", &fetch)).stdout, manifest, "oras");
+
+        let pulled = format!("oci:pulled:{architecture}");
+        succeed(&mut home.floe(&["pull", "--platform", &platform, &image, &pulled]));
+        assert_eq!(answer(&mut home.floe(&["digest", &pulled])), digest, "floe");
+    }
+    let whole = succeed(&mut home.floe(&["manifest", &image])).stdout;
+    assert_eq!(Some(whole), joined.manifest("site", "both"), "the index is the one that was joined");
+}
