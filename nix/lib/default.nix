@@ -28,6 +28,6 @@ in
   };
   nix2container = import ./nix2container.nix { inherit buildImage program; };
 
-  # The keys of floe.toml that buildImage takes.
+  # The keys of floe.toml that buildImage takes, or refuses with what to use instead.
   fields = builtins.attrNames (import ./fields.nix);
 }

@@ -140,6 +140,8 @@ in
       "arch"
     ];
   };
+  systems.refuse = "a flake has an image for each system: `floe build .#docker --system x86_64-linux --system aarch64-linux` joins them in an index";
+  base.refuse = "a derivation of floe has no base image: `floe build` has, with `base` in floe.toml";
   layering = {
     form = "\"stable\", \"auto-layer\", \"popularity\" or \"nixery\"";
     accepts = isOneOf [

@@ -84,6 +84,29 @@ pub(crate) fn gather(
     Ok(Gathered { closure, trees, root: linked, added, last_modified, system: system.cloned() })
 }
 
+/// Builds what `nix build` takes, for a system where one is asked for, and shows its progress.
+pub(crate) fn build_installable(
+    store: &Store,
+    text: &str,
+    system: Option<&System>,
+    terminal: &Terminal,
+) -> Outcome<Vec<StorePath>> {
+    let text = &match system {
+        Some(system) => installable::for_system(store, text, system, &[]).map_err(explain_system)?,
+        None => text.to_owned(),
+    };
+    terminal.note(format!("nix build {text}"));
+    let mut show = |line: &str| terminal.note(line);
+    let progress = if terminal.shows_bars() {
+        installable::Progress::Inherited
+    } else {
+        installable::Progress::Lines(&mut show)
+    };
+    installable::build(store, text, &[], progress).map_err(|error| {
+        Failure::from(error).hint("run the same build with `nix build` to see all of its log")
+    })
+}
+
 /// Gathering under way.
 struct Gathering<'a> {
     store: &'a Store,
@@ -106,20 +129,7 @@ impl Gathering<'_> {
     }
 
     fn build(&mut self, text: &str) -> Outcome<Vec<StorePath>> {
-        let text = &match self.system {
-            Some(system) => installable::for_system(self.store, text, system, &[]).map_err(explain_system)?,
-            None => text.to_owned(),
-        };
-        self.terminal.note(format!("nix build {text}"));
-        let mut show = |line: &str| self.terminal.note(line);
-        let progress = if self.terminal.shows_bars() {
-            installable::Progress::Inherited
-        } else {
-            installable::Progress::Lines(&mut show)
-        };
-        let built = installable::build(self.store, text, &[], progress).map_err(|error| {
-            Failure::from(error).hint("run the same build with `nix build` to see all of its log")
-        })?;
+        let built = build_installable(self.store, text, self.system, self.terminal)?;
         if self.last_modified.is_none() {
             self.last_modified = installable::flake_last_modified(self.store, text, &[]);
         }

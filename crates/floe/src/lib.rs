@@ -26,6 +26,7 @@ mod environment;
 mod gather;
 mod hearsay;
 mod looking;
+mod made_image;
 mod permissions;
 mod places;
 mod recipe_file;

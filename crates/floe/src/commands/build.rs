@@ -19,6 +19,7 @@ use crate::doors::{Doors, parse_destinations, references};
 use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, gather, store};
 use crate::hearsay::Hearsay;
+use crate::made_image;
 use crate::places::Places;
 use crate::recipes;
 use crate::recorded::{self, OtherPlatform, Recorded};
@@ -80,12 +81,15 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     let destinations = parse_destinations(&arguments.to)?;
     let places = Places::find()?;
     let store = store(arguments.selection.store.clone());
-    let Selection { entry, options } = arguments.selection.select(&std::env::current_dir()?)?;
+    let Selection { entry, options } = arguments.selection.clone().select(&std::env::current_dir()?)?;
 
     let systems = systems(&options);
     check_takes(&destinations, &systems)?;
     let gather = |system: &Option<System>| gather(&store, &options, system.as_ref(), terminal);
     let gathered = systems.iter().map(gather).collect::<Outcome<Vec<_>>>()?;
+    if let Some((name, recorded)) = made_image::find(&gathered, &options, &store, terminal)? {
+        return keep_made(&arguments, &places, &name, &recorded, &destinations, terminal, started);
+    }
     let name = image_name(entry.as_deref(), &options, &gathered[0])?;
     let trees = all_trees(&store, &gathered);
     let workshop = Workshop {
@@ -175,6 +179,31 @@ fn recorded_of(images: Vec<Image>, gathered: Vec<Gathered>, store: &Store) -> Ou
     let OtherPlatform { image, roots, added } =
         parts.next().ok_or_else(|| Failure::failed("no image was made"))?;
     Ok(Recorded::new(image, roots, added, store).with(parts.collect()))
+}
+
+/// Records an image that is made already, or brings it to its destinations.
+fn keep_made(
+    arguments: &Arguments,
+    places: &Places,
+    name: &ImageName,
+    recorded: &Recorded,
+    destinations: &[DestinationName],
+    terminal: &Terminal,
+    started: Instant,
+) -> Outcome {
+    let images: Vec<&Image> = recorded.images().collect();
+    if destinations.is_empty() {
+        let generation = recorded::put(places, name, recorded, terminal)?;
+        return report(terminal, name, &images, Some(generation), &[], &[], started);
+    }
+    let trees = recorded.trees();
+    let threads = arguments.threads;
+    let workshop = Workshop { trees: &trees, places, terminal, threads, remembers: !arguments.no_memo };
+    let doors = Doors::new(places, terminal, &arguments.registries, references([], destinations));
+    let opened = doors.destinations(destinations, &PushConfig::default())?;
+    let explain = |failure| doors.explain_refusal(failure);
+    let delivered = workshop.deliver_all(&images, name, opened).map_err(explain)?;
+    report(terminal, name, &images, None, destinations, &delivered, started)
 }
 
 /// zstd, unless a destination may be read by docker before version 23, which knows gzip alone.

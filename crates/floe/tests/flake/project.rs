@@ -14,12 +14,14 @@ const FLAKE: &str = r#"{
   inputs.floe.inputs.nixpkgs.follows = "nixpkgs";
 
   outputs = { self, nixpkgs, floe }: let
-    system = "x86_64-linux";
-    pkgs = nixpkgs.legacyPackages.${system};
-    inherit (floe.lib.${system}) buildImage apps dockerTools nix2container;
+    inherit (nixpkgs.lib) genAttrs;
+    systems = [ "x86_64-linux" "aarch64-linux" ];
   in {
-    packages.${system} = IMAGES;
-    apps.${system} = apps { inherit (self.packages.${system}) docker; };
+    packages = genAttrs systems (system: let
+      pkgs = nixpkgs.legacyPackages.${system};
+      inherit (floe.lib.${system}) buildImage dockerTools nix2container;
+    in IMAGES);
+    apps = genAttrs systems (system: floe.lib.${system}.apps { inherit (self.packages.${system}) docker; });
   };
 }
 "#;
@@ -80,9 +82,26 @@ impl Project {
         command
     }
 
-    /// floe with these words.
+    /// Writes the lock file, with the inputs of this machine.
+    pub(crate) fn lock(&self) -> Command {
+        let mut command = self.place(nix_command("nix"));
+        command.args(["flake", "lock"]);
+        for (input, flake) in [("nixpkgs", package_set().as_path()), ("floe", floe_flake())] {
+            command.args(["--override-input", input, &flake_reference(flake)]);
+        }
+        command
+    }
+
+    /// floe with these words, and Nix as the tests configure it.
     pub(crate) fn floe(&self, words: &[&str]) -> Command {
         let mut command = self.place(Command::new(env!("CARGO_BIN_EXE_floe")));
+        // The environment in which `nix` is called is what configures it.
+        for (name, value) in nix_command("nix").get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command.args(words);
         command
     }

@@ -105,3 +105,44 @@ fn other_files_are_no_recipes() {
         assert!(refused.contains(expected) && refused.contains("hint: "), "{file}: {refused}");
     }
 }
+
+#[test]
+fn floe_build_takes_the_image_that_a_flake_made() {
+    let project = Project::of_images(TELLER);
+    // floe itself calls Nix here, which finds the inputs in the lock file.
+    succeed(&mut project.lock());
+    let digest = |written: &str| {
+        written.lines().find(|line| line.starts_with("sha256:")).map(str::to_owned).expect("a digest")
+    };
+    let inspected = succeed(&mut project.nix(&["run", ".#docker.inspect"])).stdout;
+    for (installable, name) in [(".#docker", "teller:latest"), (".#docker.recipe", "teller:latest")] {
+        let said = succeed(&mut project.floe(&["build", installable])).stderr;
+        assert!(said.contains(&format!("; run it with: floe run {name}")), "{said}");
+        assert!(inspected.contains(&digest(&said)), "{said}");
+    }
+    let said = succeed(&mut project.floe(&["build", ".#docker", "--tag", "2", "--to", "oci:layout"])).stderr;
+    assert!(said.contains("teller:2  ") && inspected.contains(&digest(&said)), "{said}");
+    succeed(&mut project.floe(&[
+        "build",
+        ".#docker",
+        "--system",
+        "x86_64-linux",
+        "--system",
+        "aarch64-linux",
+        "--to",
+        "oci:both",
+    ]));
+    let index = std::fs::read_to_string(project.path("both/index.json")).expect("an index");
+    assert!(index.contains("image.index"), "{index}");
+    let refused = run(&mut project.floe(&["build", ".#docker", "--port", "80"]), 2).stderr;
+    assert!(
+        refused.contains("error: teller:latest is made by a flake already\nhint: say in the flake's"),
+        "{refused}"
+    );
+    succeed(&mut project.nix(&["build", ".#docker"]));
+    let refused = run(&mut project.floe(&["build", "./result"]), 2).stderr;
+    assert!(
+        refused.contains("is an image's archive, not something to put into one\nhint: name"),
+        "{refused}"
+    );
+}
