@@ -21,6 +21,8 @@ use crate::terminal::say;
 const PACKAGES: &[&str] = &[
     // The package set of tests: Nix builds it, patchelf points programs at the store.
     "debian-archive-keyring",
+    // A Debian to build upon.
+    "debootstrap",
     "nix-bin",
     "patchelf",
     // Readers and writers of images that floe is compared with.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use floe_image::oci::{Descriptor, Digest};
+use floe_image::oci::Descriptor;
 use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
 use rustix::fs::{FlockOperation, Timespec, Timestamps, UTIME_NOW};
 
@@ -113,30 +113,6 @@ impl BlobCache {
             is_over
         });
         Ok(victims.map(|entry| Stray { path: entry.path, size: entry.size }).collect())
-    }
-
-    /// The blobs of a cache that `is_named` says no to and that were not used since `young`: another run may be about to
-    /// name those. None where there is no cache. Nothing is changed.
-    ///
-    /// # Errors
-    ///
-    /// When the directory cannot be read.
-    pub fn unnamed(
-        directory: &Path,
-        young: SystemTime,
-        is_named: impl Fn(Digest) -> bool,
-    ) -> io::Result<Vec<Stray>> {
-        let entries = match entries(directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let digest = |entry: &Entry| -> Option<Digest> {
-            format!("sha256:{}", entry.path.file_name()?.to_str()?).parse().ok()
-        };
-        let unnamed = entries
-            .into_iter()
-            .filter(|entry| entry.used < young && digest(entry).is_some_and(|digest| !is_named(digest)));
-        Ok(unnamed.map(|entry| Stray { path: entry.path, size: entry.size }).collect())
     }
 
     fn path(&self, blob: &Descriptor) -> PathBuf {
@@ -293,20 +269,6 @@ mod tests {
         let large = put(&cache, &[4; 26]);
         assert!(!cache.holds(&large).expect("it can be asked"));
         assert!(cache.holds(&first).expect("it can be asked"), "a blob that is too large evicts nothing");
-    }
-
-    #[test]
-    fn tells_which_blobs_nobody_names() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let cache = BlobCache::open(directory.path(), u64::MAX).expect("a cache");
-        let blobs = [put(&cache, &[1; 10]), put(&cache, &[2; 10]), put(&cache, &[3; 10])];
-        set_used(&cache, &blobs[0], 1);
-        set_used(&cache, &blobs[1], 1);
-        let young = SystemTime::UNIX_EPOCH + Duration::from_secs(2);
-        let unnamed = BlobCache::unnamed(directory.path(), young, |digest| digest == blobs[0].digest);
-        let paths: Vec<PathBuf> =
-            unnamed.expect("it can be read").into_iter().map(|stray| stray.path).collect();
-        assert_eq!(paths, [cache.path(&blobs[1])]);
     }
 
     #[test]

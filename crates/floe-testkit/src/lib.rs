@@ -1,5 +1,6 @@
 //! Real engines, registries and closures for the tests of the other crates; never part of what ships.
 
+pub mod base;
 pub mod debian;
 pub mod engine;
 pub mod http;

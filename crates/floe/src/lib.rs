@@ -35,6 +35,7 @@ mod recorded;
 mod recorded_source;
 mod registries;
 mod settings;
+mod tee;
 mod watch;
 mod workshop;
 

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use floe_destination::{BlobCache, Delivered, Destination, FanOut, ImageName};
 use floe_image::BlobSink;
-use floe_image::image::{self, Draft, Image, PreviousImages};
+use floe_image::image::{self, ComposeError, Draft, Image, PreviousImages};
 use floe_image::layer::{Compression, Knowledge, Memo, PackError, Packer};
 use floe_store::TreeSource;
 
@@ -169,6 +169,25 @@ pub(crate) fn all_sinks(destinations: &[Box<dyn Destination>]) -> FanOut<'_> {
     FanOut::new(destinations.iter().map(|destination| destination.sink()).collect())
 }
 
+/// A failure to draw up an image, with the next step.
+pub(crate) fn explain_compose(error: ComposeError) -> Failure {
+    let hint = match &error {
+        ComposeError::Platform { contents, .. } => {
+            format!("take a base for {contents}, or say what the contents are for: --platform")
+        }
+        ComposeError::TooManyLayers { .. } => {
+            "allow more with max-layers, of which docker takes 127, or take a base with fewer".to_owned()
+        }
+        ComposeError::UnknownUser(_) => "say who runs the image: user = \"1000:1000\"".to_owned(),
+        ComposeError::Root(_) => MERGE_HINT.to_owned(),
+        ComposeError::RootOutsideClosure(_) | ComposeError::Unreadable { .. } => return Failure::from(error),
+    };
+    Failure::from(error).hint(hint)
+}
+
+/// What to do about packages that have the same file.
+const MERGE_HINT: &str = "name the packages in the order wanted and add --root-conflicts first";
+
 fn explain(error: image::AssembleError) -> Failure {
     let hint = match &error {
         image::AssembleError::Pack { source, .. } => match source {
@@ -178,9 +197,7 @@ fn explain(error: image::AssembleError) -> Failure {
             PackError::Walk { .. } => {
                 Some("the path is registered but not all there: nix-store --repair-path mends it")
             }
-            PackError::Root(_) => {
-                Some("name the packages in the order wanted and add --root-conflicts first")
-            }
+            PackError::Root(_) => Some(MERGE_HINT),
             _ => None,
         },
         _ => None,

@@ -56,7 +56,7 @@ pub enum ComposeError {
         contents: Box<Platform>,
     },
     /// The base leaves no room for a layer of the store and one of the root.
-    #[error("the base has {base} layers: expected at most {} of {max_layers}", max_layers - 2)]
+    #[error("layers of the base: {base}, expected at most {} of {max_layers}", max_layers - 2)]
     TooManyLayers {
         /// Layers of the base.
         base: usize,

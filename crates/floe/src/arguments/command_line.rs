@@ -7,9 +7,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::GlobalArguments;
 use crate::commands::{
-    build, completions, config, copy, delete, derivation, diff, digest, doctor, export, gc, history, images,
-    index, inspect, load, login, logout, man, manifest, new, plan, pull, push, remove, rollback, run, tag,
-    tags,
+    build, completions, config, copy, delete, derivation, diff, digest, doctor, export, extract, gc, history,
+    images, index, inspect, load, lock, login, logout, man, manifest, new, plan, pull, push, remove,
+    rollback, run, tag, tags,
 };
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
@@ -44,11 +44,13 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Build(Box<build::Arguments>),
+    Lock(lock::Arguments),
     Plan(Box<plan::Arguments>),
     Run(run::Arguments),
     Load(load::Arguments),
     Push(push::Arguments),
     Export(export::Arguments),
+    Extract(extract::Arguments),
     Copy(copy::Arguments),
     Pull(pull::Arguments),
     Images(images::Arguments),
@@ -105,11 +107,13 @@ impl CommandLine {
     pub(crate) fn run(self, terminal: &Terminal) -> Outcome {
         match self.command {
             Command::Build(arguments) => build::run(*arguments, terminal),
+            Command::Lock(arguments) => lock::run(&arguments, terminal),
             Command::Plan(arguments) => plan::run(*arguments, terminal),
             Command::Run(arguments) => run::run(arguments, terminal),
             Command::Load(arguments) => load::run(&arguments, terminal),
             Command::Push(arguments) => push::run(&arguments, terminal),
             Command::Export(arguments) => export::run(&arguments, terminal),
+            Command::Extract(arguments) => extract::run(&arguments, terminal),
             Command::Copy(arguments) => copy::run(&arguments, terminal),
             Command::Pull(arguments) => pull::run(&arguments, terminal),
             Command::Images(arguments) => images::run(&arguments, terminal),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use floe_image::image::InheritedField;
 use floe_image::layer::root_tree::{Conflicts, RootEntry};
 use floe_image::layer::{Compression, Owner};
 use floe_image::oci::{Healthcheck, Platform};
@@ -15,7 +16,7 @@ use floe_store::System;
 
 use super::command_line::TIP;
 use crate::configuration::value::{self, BadValue, RootFile};
-use crate::configuration::{Content, Created, ImageOptions, Port};
+use crate::configuration::{BaseName, Content, Created, ImageOptions, Port};
 use crate::failure::{Failure, Outcome};
 
 /// The largest file that `--add-file` takes: larger ones belong into a directory among the contents.
@@ -31,6 +32,12 @@ pub(crate) struct ImageFlags {
     /// The tag [default: latest]
     #[arg(long, value_parser = flag(value::tag))]
     tag: Option<String>,
+    /// Build upon this image: docker://NAME, oci:DIR, an archive, an engine's or a recorded one
+    #[arg(long, value_name = "IMAGE", value_parser = flag(BaseName::from_str))]
+    base: Option<BaseName>,
+    /// Leave out a part of the base's config, such as entrypoint or env.LANG; repeatable
+    #[arg(long, value_name = "FIELD", value_parser = flag(value::inherited_field))]
+    base_without: Vec<InheritedField>,
     /// Link the trees of this content into /; repeatable
     #[arg(long, value_name = "CONTENT", value_parser = flag(Content::from_str))]
     root: Vec<Content>,
@@ -121,6 +128,8 @@ impl ImageFlags {
         Ok(ImageOptions {
             name: self.name,
             tag: self.tag,
+            base: self.base,
+            base_without: given(self.base_without),
             contents: None,
             entrypoint: given(self.entrypoint),
             cmd: given(self.cmd),

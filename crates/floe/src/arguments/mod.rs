@@ -17,7 +17,7 @@ pub(crate) use global::{ColorWhen, GlobalArguments, ProgressWhen};
 pub(crate) use image_flags::ImageFlags;
 pub(crate) use platform::{PlatformArguments, this_machine};
 pub(crate) use registry::RegistryArguments;
-pub(crate) use selection::{Selection, SelectionFlags};
+pub(crate) use selection::{Selection, SelectionFlags, load_failure};
 
 #[cfg(test)]
 mod tests;

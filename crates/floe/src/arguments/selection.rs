@@ -37,7 +37,9 @@ pub(crate) struct SelectionFlags {
 pub(crate) struct Selection {
     /// The entry of `floe.toml`, if one was meant.
     pub(crate) entry: Option<String>,
-    /// Everything that was asked, flags over file. Invariant: `contents` or `root` is not empty.
+    /// The `floe.toml` with that entry, whose lock says what bases stand for.
+    pub(crate) configuration: Option<PathBuf>,
+    /// Everything that was asked, flags over file. Invariant: there is a `base`, or `contents` or `root` is not empty.
     pub(crate) options: ImageOptions,
 }
 
@@ -53,7 +55,12 @@ impl SelectionFlags {
         let file = ConfigurationFile::load(self.file.as_deref(), current_directory).map_err(load_failure)?;
         let words: Vec<String> = self.image.into_iter().chain(self.contents).collect();
         let mut options = self.flags.options()?;
-        let (entry, contents) = split(&words, options.root.is_some(), file.as_ref(), current_directory)?;
+        let (entry, contents) = split(
+            &words,
+            options.root.is_some() || options.base.is_some(),
+            file.as_ref(),
+            current_directory,
+        )?;
         if !contents.is_empty() {
             let read = |word: &String| word.parse::<Content>().map_err(Failure::usage);
             options.contents = Some(contents.iter().map(read).collect::<Outcome<_>>()?);
@@ -62,19 +69,20 @@ impl SelectionFlags {
             options = options.over(base);
         }
         let is_empty = |contents: &Option<Vec<Content>>| contents.as_ref().is_none_or(Vec::is_empty);
-        if is_empty(&options.contents) && is_empty(&options.root) {
+        if options.base.is_none() && is_empty(&options.contents) && is_empty(&options.root) {
             let entry = entry.unwrap_or_default();
             let failure = Failure::bad_usage(format!("image '{entry}' has no contents"));
             return Err(failure.hint("say what it holds: contents = [\"./result\"]"));
         }
-        Ok(Selection { entry: entry.map(str::to_owned), options })
+        let configuration = entry.and(file.as_ref()).map(|file| file.path.clone());
+        Ok(Selection { entry: entry.map(str::to_owned), configuration, options })
     }
 }
 
 /// Splits words into an entry of the file and contents.
 fn split<'words>(
     words: &'words [String],
-    has_root: bool,
+    is_enough: bool,
     file: Option<&'words ConfigurationFile>,
     current_directory: &Path,
 ) -> Outcome<(Option<&'words str>, &'words [String])> {
@@ -82,7 +90,7 @@ fn split<'words>(
     let Some((first, rest)) = words.split_first() else {
         return match (names.as_slice(), file) {
             ([only], _) => Ok((Some(only), &[])),
-            _ if has_root => Ok((None, &[])),
+            _ if is_enough => Ok((None, &[])),
             ([], None) => Err(Failure::bad_usage("nothing to put into an image: expected IMAGE or CONTENTS")
                 .hint("name contents, such as `floe build ./result` or `floe build .#app`")
                 .hint("or describe the image in a floe.toml: [image.app]")),
@@ -128,7 +136,7 @@ fn unknown_image(word: &str, names: &[&str], file: Option<&ConfigurationFile>) -
     }
 }
 
-fn load_failure(error: LoadConfigurationError) -> Failure {
+pub(crate) fn load_failure(error: LoadConfigurationError) -> Failure {
     let kind = match &error {
         LoadConfigurationError::Unreadable { .. } => Kind::Failed,
         LoadConfigurationError::NotText { .. } | LoadConfigurationError::Malformed { .. } => Kind::Usage,

@@ -29,7 +29,7 @@ fn the_command_line_is_consistent() {
 #[test]
 fn flags_say_what_the_file_says() {
     let directory = tempfile::tempdir().expect("a directory");
-    let flags = "/srv/app --name team/app --tag 1.0 --root /srv/app --root-conflicts first --add-file /etc/motd=hello \
+    let flags = "/srv/app --name team/app --tag 1.0 --base oci:base:1 --base-without cmd --base-without env.A --root /srv/app --root-conflicts first --add-file /etc/motd=hello \
         --entrypoint /bin/app --cmd --port --cmd 3000 --env A=1 --env B=2 --required-env C --user 5:6 --workdir /srv \
         --port 3000 --port 53/udp --volume /data --label a=1 --annotation b=2 --stop-signal INT --healthcheck /bin/check \
         --healthcheck-interval 1s --healthcheck-timeout 2s --healthcheck-start-period 3s --healthcheck-retries 4 \
@@ -39,6 +39,8 @@ fn flags_say_what_the_file_says() {
         contents = ["/srv/app"]
         name = "team/app"
         tag = "1.0"
+        base = "oci:base:1"
+        base-without = ["cmd", "env.A"]
         root = ["/srv/app"]
         root-conflicts = "first"
         files = { "/etc/motd" = "hello" }
@@ -71,6 +73,7 @@ fn flags_say_what_the_file_says() {
         !format!("{:?}", ImageOptions { healthcheck: None, ..selection.options.clone() })
             .replace("healthcheck: None", "")
             .replace("variant: None", "")
+            .replace("key: None", "")
             .contains("None")
     );
 }

@@ -14,6 +14,7 @@ use floe_store::{Store, System};
 use serde_json::json;
 
 use crate::arguments::{RegistryArguments, Selection, SelectionFlags};
+use crate::base::{BaseBlobs, Bases};
 use crate::configuration::ImageOptions;
 use crate::doors::{Doors, parse_destinations, references};
 use crate::failure::{Failure, Outcome};
@@ -25,7 +26,7 @@ use crate::recipes;
 use crate::recorded::{self, OtherPlatform, Recorded};
 use crate::settings::settings;
 use crate::terminal::{self, Terminal, duration};
-use crate::workshop::{Known, Workshop, all_sinks};
+use crate::workshop::{Known, Workshop, all_sinks, explain_compose};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,7 +40,8 @@ Examples:
                                                   say what is run and where it listens
   floe build .#app --system x86_64-linux --system aarch64-linux --to docker://ghcr.io/team/app:1.0
                                                   an image for each system, joined by an index
-  floe build ./public --root ./public             an image of a plain directory, without Nix";
+  floe build ./public --root ./public             an image of a plain directory, without Nix
+  floe build .#app --base docker://debian:12      build upon another image";
 
 /// Make an image, and record it or send it somewhere
 ///
@@ -55,6 +57,9 @@ pub(crate) struct Arguments {
     /// oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, - (standard output), podman:, docker:, containerd:
     #[arg(long, value_name = "DESTINATION", help_heading = "Destination")]
     pub(crate) to: Vec<String>,
+    /// Refuse where floe.lock would change: where it does not say what the base stands for
+    #[arg(long, help_heading = "Work")]
+    pub(crate) locked: bool,
     /// Use so many threads [default: one for each processor]
     #[arg(long, value_name = "NUMBER", help_heading = "Work")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -81,7 +86,8 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     let destinations = parse_destinations(&arguments.to)?;
     let places = Places::find()?;
     let store = store(arguments.selection.store.clone());
-    let Selection { entry, options } = arguments.selection.clone().select(&std::env::current_dir()?)?;
+    let Selection { entry, configuration, options } =
+        arguments.selection.clone().select(&std::env::current_dir()?)?;
 
     let systems = systems(&options);
     check_takes(&destinations, &systems)?;
@@ -109,9 +115,19 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
         Some(compression) => compression,
         None => default_compression(&destinations)?,
     };
+    let bases = Bases {
+        places: &places,
+        terminal,
+        registries: &arguments.registries,
+        remembers: !arguments.no_memo,
+        may_lock: !arguments.locked,
+    };
     let make = |gathered: &Gathered, sink: &dyn BlobSink| {
-        let settings = settings(&options, gathered, &workshop.memo(), &hearsay)?;
-        let draft = compose(&gathered.closure, &settings, &gathered.trees)?;
+        let mut settings = settings(&options, gathered, &workshop.memo(), &hearsay)?;
+        settings.base = bases.of_image(&options, &settings.platform, configuration.as_deref())?;
+        let draft = compose(&gathered.closure, &settings, &gathered.trees).map_err(explain_compose)?;
+        let places = BaseBlobs::references(&draft.base);
+        opened.iter().for_each(|destination| destination.mount_from(&places));
         workshop.assemble(draft, compression, &known, sink)
     };
 

@@ -36,7 +36,7 @@ use crate::recipe_file::RecipeFile;
 use crate::recorded::Recorded;
 use crate::settings::settings;
 use crate::terminal::{Terminal, size};
-use crate::workshop::{Known, Workshop};
+use crate::workshop::{Known, Workshop, explain_compose};
 
 /// The graph's name in the derivation.
 const GRAPH: &str = "graph";
@@ -159,6 +159,11 @@ struct Site {
 impl Site {
     fn new(order: &ImageOrder, attributes: &[u8], terminal: &Terminal) -> Outcome<Self> {
         let mut options = parse_entry("the derivation's image", &order.image)?;
+        if let Some(base) = &options.base {
+            let message = format!("a derivation's image cannot be built upon {}", base.written);
+            return Err(Failure::bad_usage(message)
+                .hint("Nix builds ask no registry: leave `base` out, and use floe build with a floe.toml"));
+        }
         let store = store(None);
         let closure = structured_attrs::parse(attributes, GRAPH, store.store_dir())?;
         terminal.detail(format!("{} store paths", closure.len()));
@@ -193,7 +198,8 @@ impl Site {
         let name = image_name(None, &self.options, &self.gathered)?;
         let mut settings = settings(&self.options, &self.gathered, &workshop.memo(), &())?;
         settings.files.splice(0..0, self.owned.iter().cloned());
-        let draft = compose(&self.gathered.closure, &settings, &self.gathered.trees)?;
+        let draft =
+            compose(&self.gathered.closure, &settings, &self.gathered.trees).map_err(explain_compose)?;
         let image =
             workshop.assemble(draft, self.options.compression.unwrap_or(default), &Known::NOTHING, sink)?;
         terminal.note(format!("{name}  {} in {} layers", size(image.compressed_size()), image.layer_count()));

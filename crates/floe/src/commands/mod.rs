@@ -1,10 +1,12 @@
 //! The subcommands: one file each, its `Arguments`, then `run`.
 
 pub(crate) mod build;
+pub(crate) mod lock;
 pub(crate) mod plan;
 
 pub(crate) mod copy;
 pub(crate) mod export;
+pub(crate) mod extract;
 pub(crate) mod images;
 pub(crate) mod index;
 pub(crate) mod inspect;

@@ -38,10 +38,24 @@ pub(super) const KEYS: &[Key<Entry>] = &[
         read: |reader, item, entry| set(&mut entry.options.tag, reader.value(item, tag)),
     },
     Key {
-        name: "inherits", form: "a string", default: "nothing", synonyms: &["extends", "from", "base", "parent"],
+        name: "inherits", form: "a string", default: "nothing", synonyms: &["extends", "parent"],
         summary: "Another entry of this file, whose values hold where this one says nothing",
         read: |reader, item, entry| {
             entry.inherits = reader.string(item).map(|name| (name, item.span()));
+        },
+    },
+    Key {
+        name: "base", form: "a string", default: "none", synonyms: &["from", "fromImage", "from-image", "base-image"],
+        summary: "The image to build upon: `docker://NAME`, `oci:DIR`, an archive, an engine's or a recorded one",
+        read: |reader, item, entry| set(&mut entry.options.base, reader.value(item, str::parse)),
+    },
+    Key {
+        name: "base-without", form: "a list of strings", default: "nothing", synonyms: &["without", "reset"],
+        summary: "What of the base's config is not inherited, such as `\"entrypoint\"` or `\"env.LANG\"`",
+        read: |reader, item, entry| {
+            set(&mut entry.options.base_without, reader.list(item, "a string", |reader, item| {
+                reader.value(item, value::inherited_field)
+            }));
         },
     },
     Key {

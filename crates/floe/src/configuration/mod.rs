@@ -24,7 +24,7 @@ pub(crate) use options::ImageOptions;
 pub(crate) use parse::entry_name;
 pub(crate) use parse::parse_entry;
 pub(crate) use problem::ConfigurationErrors;
-pub(crate) use value::{Content, Created, Port};
+pub(crate) use value::{BaseName, Content, Created, Port};
 
 /// Reads the text of a `floe.toml` and says all that is wrong with it, as the command line would show it.
 ///

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use floe_image::image::InheritedField;
 use floe_image::layer::root_tree::{Conflicts, RootEntry};
 use floe_image::layer::{Compression, Owner};
 use floe_image::oci::{Healthcheck, Platform};
 use floe_image::plan::Strategy;
 use floe_store::System;
 
-use super::value::{Content, Created, Port};
+use super::value::{BaseName, Content, Created, Port};
 
 /// What is asked of one image. `None` or an empty table means that nothing was said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub(crate) struct ImageOptions {
     pub(crate) name: Option<String>,
     /// The tag.
     pub(crate) tag: Option<String>,
+    /// The image that it is built upon.
+    pub(crate) base: Option<BaseName>,
+    /// What of the base's config is not inherited.
+    pub(crate) base_without: Option<Vec<InheritedField>>,
     /// What the image holds.
     pub(crate) contents: Option<Vec<Content>>,
     /// What is always run.
@@ -73,6 +78,8 @@ impl ImageOptions {
         Self {
             name: self.name.or(base.name),
             tag: self.tag.or(base.tag),
+            base: self.base.or(base.base),
+            base_without: self.base_without.or(base.base_without),
             contents: self.contents.or(base.contents),
             entrypoint: self.entrypoint.or(base.entrypoint),
             cmd: self.cmd.or(base.cmd),
@@ -103,7 +110,8 @@ impl ImageOptions {
         let place = |contents: Vec<Content>| -> Vec<Content> {
             contents.into_iter().map(|content| content.within(directory)).collect()
         };
-        Self { contents: self.contents.map(place), root: self.root.map(place), ..self }
+        let base = self.base.map(|base| base.within(directory));
+        Self { base, contents: self.contents.map(place), root: self.root.map(place), ..self }
     }
 }
 

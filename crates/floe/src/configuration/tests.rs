@@ -20,6 +20,8 @@ fn reads_every_key() {
         r#"
         name = "registry.example.com/team/app"
         tag = "1.0"
+        base = "oci:debian:12"
+        base-without = ["entrypoint", "env.LANG"]
         contents = ["./result", ".#app"]
         root = ["./result"]
         root-conflicts = "first"

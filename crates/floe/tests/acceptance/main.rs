@@ -4,6 +4,7 @@
 //! Needs Debian 12 as root, with Nix, podman, docker, containerd, skopeo, umoci, zstd and GNU tar; an absent program is
 //! a failure that names its package.
 
+mod bases;
 mod closure;
 mod copies;
 mod engines;

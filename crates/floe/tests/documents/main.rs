@@ -16,7 +16,11 @@ use floe_testkit::registry::distribution::{Authentication, Configuration, Distri
 
 use crate::transcript::{Exchange, exchanges, formless};
 
-/// The folder that a document's commands run in: `result` as `nix build` leaves it, and a plain site.
+/// How lines of progress begin.
+const PROGRESS: [&str; 3] = ["packing layers: ", "reading ", "extracting: "];
+
+/// The folder that a document's commands run in: `result` as `nix build` leaves it, a plain site, and `debian`, an OCI
+/// layout to build upon.
 fn project() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = debian::node_server().expect("the Node server builds with Nix");
@@ -24,6 +28,8 @@ fn project() -> tempfile::TempDir {
     std::os::unix::fs::symlink(server, folder.path().join("result")).expect("a link");
     std::fs::create_dir(folder.path().join("site")).expect("a folder");
     std::fs::write(folder.path().join("site/index.html"), "<h1>hello</h1>\n").expect("a page");
+    let debian = floe_testkit::base::debian().unwrap_or_else(|error| panic!("{error}"));
+    std::os::unix::fs::symlink(debian, folder.path().join("debian")).expect("a link");
     folder
 }
 
@@ -62,7 +68,7 @@ fn check_in(name: &str, project: &tempfile::TempDir, variables: &[(&str, String)
                 // Lines of progress come only when the machine is slow.
                 let said: String = said
                     .lines()
-                    .filter(|line| !line.starts_with("packing layers: "))
+                    .filter(|line| !PROGRESS.iter().any(|phase| line.starts_with(phase)))
                     .map(|line| line.to_owned() + "\n")
                     .collect();
                 let folder = project.path().canonicalize().expect("the folder is there");
@@ -73,6 +79,11 @@ fn check_in(name: &str, project: &tempfile::TempDir, variables: &[(&str, String)
         }
     }
     assert!(commands > 0, "{name} shows no command: the reader of its blocks is broken");
+}
+
+#[test]
+fn bases_are_built_upon_as_their_page_shows() {
+    check("docs/bases.md");
 }
 
 #[test]

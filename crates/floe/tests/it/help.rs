@@ -4,11 +4,13 @@ use crate::program::transcript;
 
 const COMMANDS: &[&str] = &[
     "build",
+    "lock",
     "plan",
     "run",
     "load",
     "push",
     "export",
+    "extract",
     "copy",
     "pull",
     "images",

@@ -186,7 +186,7 @@ fn refuses_bases_that_do_not_suit() {
     // 99 layers are left for the store, one is the root's.
     assert!(with(base(98, json!({}), BaseRoot::default())).is_ok());
     let message = with(base(99, json!({}), BaseRoot::default())).expect_err("no room").to_string();
-    assert_eq!(message, "the base has 99 layers: expected at most 98 of 100");
+    assert_eq!(message, "layers of the base: 99, expected at most 98 of 100");
     let message = with(base(1, json!({ "User": "nobody" }), BaseRoot::default())).expect_err("a name");
     assert!(matches!(message, ComposeError::UnknownUser(name) if name == "nobody"));
 }

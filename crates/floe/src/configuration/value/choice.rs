@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use floe_image::image::InheritedField;
 use floe_image::layer::root_tree::Conflicts;
 use floe_image::plan::Strategy;
 
@@ -55,6 +56,11 @@ fn one_of<T, const N: usize>(text: &str, what: &str, known: [(&str, T); N]) -> R
             None => bad,
         }
     })
+}
+
+/// Reads a part of a base's config.
+pub(crate) fn inherited_field(text: &str) -> Result<InheritedField, BadValue> {
+    text.parse().map_err(|_| BadValue::new(text, "a part of a base's config", InheritedField::FORMS))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Each is read from the text that a person writes, by `FromStr` or by a function that takes the
 //! text; a [`BadValue`] says what was expected instead.
 
+mod base_name;
 mod choice;
 mod compression;
 mod container;
@@ -14,7 +15,8 @@ mod port;
 mod root_file;
 mod signal;
 
-pub(crate) use choice::{layer_count, layering, root_conflicts};
+pub(crate) use base_name::BaseName;
+pub(crate) use choice::{inherited_field, layer_count, layering, root_conflicts};
 pub(crate) use compression::compression;
 pub(crate) use container::{
     absolute_path, healthcheck_test, owner, platform, system, variable, variable_name,
