@@ -4,7 +4,6 @@
 //! are kept for each scope until they expire, and asked for once however many requests wait.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -13,10 +12,10 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
-use super::authority::{authority, is_loopback};
 use super::challenge::Challenge;
 use super::credentials::{Credential, CredentialError, Secret, TOKEN_USER};
 use super::host::Host;
+use super::realm::{self, RealmError};
 use super::response::{ExchangeError, read_bounded, refusal};
 use super::shared::Shared;
 
@@ -71,23 +70,9 @@ pub enum AuthError {
         #[source]
         source: CredentialError,
     },
-    /// The registry names a token server on a private or link-local address that is not its own: following it would
-    /// let a registry make floe send credentials into the user's network.
-    #[error("'{host}' names a token server on a private address, '{realm}'; credentials are not sent there")]
-    PrivateRealm {
-        /// The registry.
-        host: String,
-        /// The token server's host.
-        realm: String,
-    },
-    /// The token server would be spoken to without encryption, though the registry is encrypted.
-    #[error("'{host}' names a token server without HTTPS, '{realm}'; credentials are not sent there")]
-    PlainRealm {
-        /// The registry.
-        host: String,
-        /// The token server's host.
-        realm: String,
-    },
+    /// The registry names a token server that credentials are not sent to.
+    #[error(transparent)]
+    Realm(RealmError),
     /// The token server answered 200 without a token.
     #[error("the token server '{realm}' of '{host}' answered without a token")]
     NoToken {
@@ -159,7 +144,7 @@ pub(super) async fn authorization(
             return Ok(header);
         }
     }
-    check_realm(host, &realm).await?;
+    realm::check(host, &realm).await.map_err(AuthError::Realm)?;
     let identity = match (&account.credential, &tokens.rotated) {
         (Credential::IdentityToken { username, token }, rotated) => {
             Some((username.clone(), rotated.clone().unwrap_or_else(|| token.clone())))
@@ -170,10 +155,11 @@ pub(super) async fn authorization(
     let asked = Instant::now();
     let answer = request.send(&account.credential, identity).await?;
     let value = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
-    let value = Secret::new(
-        value
-            .ok_or_else(|| AuthError::NoToken { host: host.name().to_owned(), realm: realm_name(&realm) })?,
-    );
+    let value =
+        Secret::new(value.ok_or_else(|| AuthError::NoToken {
+            host: host.name().to_owned(),
+            realm: realm::name(&realm),
+        })?);
     shared.hidden.add(&value);
     if let Some(rotated) = answer.refresh_token.filter(|token| !token.is_empty()).map(Secret::new) {
         shared.hidden.add(&rotated);
@@ -267,7 +253,7 @@ impl TokenRequest<'_> {
                 Ok(body) => {
                     return serde_json::from_slice(&body).map_err(|_| AuthError::NoToken {
                         host: self.host.name().to_owned(),
-                        realm: realm_name(self.realm),
+                        realm: realm::name(self.realm),
                     });
                 }
                 Err(error) => error,
@@ -295,7 +281,7 @@ impl TokenRequest<'_> {
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.reveal().to_owned());
         }
-        let realm = realm_name(self.realm);
+        let realm = realm::name(self.realm);
         self.shared.count_request();
         let response = request
             .send()
@@ -336,11 +322,6 @@ fn knows_no_post(error: &ExchangeError) -> bool {
     matches!(error, ExchangeError::Refused(refusal) if matches!(refusal.status, 404 | 405))
 }
 
-/// A realm without a host, such as `mailto:`, is shown by its scheme.
-fn realm_name(realm: &Url) -> String {
-    if realm.has_host() { authority(realm) } else { realm.scheme().to_owned() }
-}
-
 fn basic(credential: &Credential) -> Option<HeaderValue> {
     if let Credential::RegistryToken(token) = credential {
         return bearer(token);
@@ -359,113 +340,9 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Refuses a realm that a registry could use to reach into the user's network or to read credentials on the wire.
-async fn check_realm(host: &Host, realm: &Url) -> Result<(), AuthError> {
-    let base = host.base();
-    let own = base.as_ref().and_then(Url::host_str);
-    let name = realm.host_str().unwrap_or_default();
-    let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(name));
-    let registry_is_plain = base.as_ref().is_some_and(|base| base.scheme() == "http");
-    let refused_plain =
-        realm.scheme() != "https" && !(realm.scheme() == "http" && (registry_is_plain || host.is_insecure()));
-    if refused_plain {
-        return Err(AuthError::PlainRealm { host: host.name().to_owned(), realm: realm_name(realm) });
-    }
-    if is_own || (is_loopback(name) && own.is_some_and(is_loopback)) {
-        return Ok(());
-    }
-    let realm_addresses = addresses(realm).await;
-    let is_private = match own.zip(base.as_ref()) {
-        // A registry inside the user's network may have its token server there too, under another name.
-        Some((own, base)) if literal(own).is_none() && literal(name).is_none() => {
-            let own_is_private = addresses(base).await.iter().any(|address| is_inner(*address));
-            realm_addresses.iter().any(|address| is_link_local(*address))
-                || (!own_is_private && realm_addresses.iter().any(|address| is_inner(*address)))
-        }
-        _ => realm_addresses.iter().any(|address| is_inner(*address)),
-    };
-    if is_private || is_loopback(name) {
-        return Err(AuthError::PrivateRealm { host: host.name().to_owned(), realm: realm_name(realm) });
-    }
-    Ok(())
-}
-
-fn literal(host: &str) -> Option<IpAddr> {
-    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
-}
-
-/// A name that cannot be resolved here is resolved by a proxy, or the request fails anyway.
-async fn addresses(url: &Url) -> Vec<IpAddr> {
-    let Some(host) = url.host_str() else { return Vec::new() };
-    if let Some(address) = literal(host) {
-        return vec![address];
-    }
-    let port = url.port_or_known_default().unwrap_or(443);
-    match tokio::net::lookup_host((host, port)).await {
-        Ok(found) => found.map(|address| address.ip()).collect(),
-        Err(_) => Vec::new(),
-    }
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match canonical(address) {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
-}
-
-/// Private, loopback, link-local, shared or unspecified.
-fn is_inner(address: IpAddr) -> bool {
-    match canonical(address) {
-        IpAddr::V4(address) => {
-            let [first, second, ..] = address.octets();
-            // RFC 6598: addresses between a provider and its customers.
-            let is_shared = first == 100 && (64..128).contains(&second);
-            address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_unspecified()
-                || is_shared
-        }
-        IpAddr::V6(address) => {
-            address.is_loopback()
-                || address.is_unspecified()
-                || address.is_unicast_link_local()
-                || address.is_unique_local()
-        }
-    }
-}
-
-/// `::ffff:10.0.0.1` is `10.0.0.1`.
-fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn knows_inner_addresses() {
-        for text in [
-            "10.0.0.1",
-            "172.16.0.1",
-            "192.168.1.1",
-            "127.0.0.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "::1",
-            "fe80::1",
-            "fd00::1",
-            "::ffff:10.0.0.1",
-        ] {
-            assert!(is_inner(text.parse().expect("an address")), "{text}");
-        }
-        for text in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2001:4860:4860::8888"] {
-            assert!(!is_inner(text.parse().expect("an address")), "{text}");
-        }
-    }
 
     #[test]
     fn the_push_scope_comes_first() {

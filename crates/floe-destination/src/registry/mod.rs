@@ -28,6 +28,7 @@ mod exchange;
 mod auth;
 mod challenge;
 mod host;
+mod realm;
 mod registries_conf;
 
 mod authority;
@@ -47,6 +48,7 @@ pub use destination::RegistryDestination;
 pub use error_body::{ErrorEntry, Refusal};
 pub use manifest::{ManifestError, ManifestName, PutManifest};
 pub use push::{PushConfig, PushError, PushReport, PushSession};
+pub use realm::RealmError;
 pub use referrers::{ReferrersError, referrers_tag};
 pub use registries_conf::RegistriesConfError;
 pub use response::ExchangeError;

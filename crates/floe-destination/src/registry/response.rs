@@ -121,7 +121,7 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
-    /// Sorts an error of the HTTP library; its URL, which may be signed, is taken out.
+    /// Sorts an error of the HTTP library.
     pub(super) fn of_reqwest(host: &str, request: &str, error: reqwest::Error) -> Self {
         let host = host.to_owned();
         let is_connect = error.is_connect();
@@ -129,7 +129,7 @@ impl ExchangeError {
             Some(rustls::Error::AlertReceived(alert)) => (true, Some(*alert)),
             tls => (tls.is_some(), None),
         };
-        let source = error.without_url().into();
+        let source = Reason::of(&error);
         match alert {
             // In TLS 1.3 the client takes the handshake for done before the host has looked at its certificate.
             Some(alert) if is_about_client(alert) => Self::ClientCertificate { host, source },
@@ -200,6 +200,24 @@ impl ExchangeError {
             Self::Refused(refusal) => Some(refusal),
             _ => None,
         }
+    }
+}
+
+/// What an error of the HTTP library comes down to: what the system, TLS or the other side said. Above it are only the
+/// library's own layers, and a URL, which may be signed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Reason(String);
+
+impl Reason {
+    fn of(error: &reqwest::Error) -> Box<dyn Error + Send + Sync> {
+        let mut innermost: &dyn Error = error;
+        while let Some(cause) = innermost.source() {
+            innermost = cause;
+        }
+        // An error without a cause is the library's own, with the URL in its message.
+        let is_outermost = error.source().is_none();
+        Box::new(Self(if is_outermost { "the request failed".to_owned() } else { innermost.to_string() }))
     }
 }
 
@@ -280,7 +298,7 @@ pub(super) async fn next_chunk(
     match tokio::time::timeout(patience, response.chunk()).await {
         Ok(Ok(chunk)) => Ok(chunk),
         Ok(Err(error)) => {
-            let source = error.without_url().into();
+            let source = Reason::of(&error);
             Err(ExchangeError::Broken { host, request, source })
         }
         Err(_) => Err(ExchangeError::Stalled { host, request, patience }),
