@@ -32,7 +32,7 @@ usage: cargo xtask COMMAND
   install                          installs what tests and the demo need (Debian packages, as root)
   test [STEP...]                   runs all steps of the test command, or only the named ones
   closure node|developer|server    builds a closure that tests share and prints its root store paths
-  bench                            times floe beside its peers and writes docs/benchmarks.md
+  bench [build|registry]           times floe beside its peers and writes docs/benchmarks.md
   demo                             packs a web server of Node, runs it hardened and fetches its page
 ";
 
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         ["test", steps @ ..] => test::run(steps),
         ["closure", name] => closure::run(name),
         ["demo"] => demo::run(),
-        ["bench"] => bench::run(),
+        ["bench", parts @ ..] => bench::run(parts),
         _ => {
             terminal::complain(USAGE.trim_end());
             return ExitCode::from(BAD_USAGE);

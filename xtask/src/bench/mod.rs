@@ -1,17 +1,18 @@
-//! `cargo xtask bench`: floe beside its peers in one run, written to `docs/benchmarks.md`.
+//! `cargo xtask bench [PART...]`: floe beside its peers in one run, written to `docs/benchmarks.md`.
 //!
 //! Every figure is a whole process: wall time, processor time and peak memory as the system accounts them. A
 //! case and its peer run in turn (A B A B …), so that a drift of the machine's speed hits both; ratios are taken
 //! pair by pair. Medians are quoted, with the least and the most beside them.
 
 mod measure;
+mod registry;
 mod report;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use floe_testkit::debian::{self, BuiltClosure};
 use floe_testkit::machine;
 
@@ -25,26 +26,42 @@ use crate::steps::{Steps, cargo, stream, workspace};
 const LARGE_RUNS: usize = 3;
 const SMALL_RUNS: usize = 7;
 
-/// Builds what is compared, times it, writes the page.
-pub(crate) fn run() -> Result<()> {
+/// Parts of the page that can be made alone.
+const PARTS: [&str; 2] = ["build", "registry"];
+
+/// Builds what is compared, times all parts or the named ones, and writes the page; a part that is not timed keeps the
+/// figures that it had.
+pub(crate) fn run(parts: &[&str]) -> Result<()> {
+    if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(part)) {
+        bail!("no part {unknown}: expected {}", PARTS.join(" or "));
+    }
+    let wants = |part: &str| parts.is_empty() || parts.contains(&part);
     let mut steps = Steps::default();
     steps.step("install what is missing", install::run)?;
     steps
         .step("build floe", || stream(&mut cargo(["build", "--release", "--package", "floe", "--locked"])))?;
-    let node = steps.step("build the Node closure", || Ok(debian::node_closure()?))?;
     let developer = steps.step("build the developer's closure", || Ok(debian::developer_closure()?))?;
     let bench = Bench { floe: release_binary("floe")?, work: Work::new()? };
+    let large = bench.subject("developer", &developer)?;
 
     let mut report = Report::new();
-    for (name, closure, runs) in [("Node", &node, SMALL_RUNS), ("developer", &developer, LARGE_RUNS)] {
-        let subject = bench.subject(name, closure)?;
-        report.subject(&subject.name, subject.paths.len(), subject.bytes);
-        steps.step(&format!("{name}: cold build"), || bench.cold(&subject, runs, &mut report))?;
-        steps.step(&format!("{name}: warm build"), || bench.warm(&subject, runs, &mut report))?;
+    if wants("build") {
+        let node = steps.step("build the Node closure", || Ok(debian::node_closure()?))?;
+        let small = bench.subject("Node", &node)?;
+        for (subject, runs) in [(&small, SMALL_RUNS), (&large, LARGE_RUNS)] {
+            report.subject(&subject.name, subject.paths.len(), subject.bytes);
+            let name = &subject.name;
+            steps.step(&format!("{name}: cold build"), || bench.cold(subject, runs, &mut report))?;
+            steps.step(&format!("{name}: warm build"), || bench.warm(subject, runs, &mut report))?;
+        }
+        steps.step("three sizes", || bench.sizes(&developer, &mut report))?;
     }
-    steps.step("three sizes", || bench.sizes(&developer, &mut report))?;
+    if wants("registry") {
+        registry::run(&bench, &large, LARGE_RUNS, &mut report, &mut steps)?;
+    }
     let page = workspace().join("docs/benchmarks.md");
-    fs::write(&page, report.page()?).with_context(|| format!("cannot write {}", page.display()))?;
+    let before = fs::read_to_string(&page).unwrap_or_default();
+    fs::write(&page, report.page(&before)).with_context(|| format!("cannot write {}", page.display()))?;
     steps.finish();
     Ok(())
 }
