@@ -5,7 +5,9 @@ use std::io::Write;
 
 use floe_destination::registry::{PushConfig, PushReport, PushSession, Registry};
 use floe_destination::{ManifestDocument, Selection};
-use floe_image::oci::{MediaType, Platform};
+use floe_image::image::MEMO_KEY_ANNOTATION;
+use floe_image::layer::{Knowledge, MemoKey};
+use floe_image::oci::{DiffId, Digest, Manifest, MediaType, Platform, canonical_json};
 use floe_image::{BlobSink, BlobSource};
 use floe_testkit::registry::in_process::{self, Behaviour, Endpoint};
 
@@ -71,6 +73,40 @@ fn a_machine_without_a_memo_learns_from_the_previous_image() {
     let nothing = Blobs::default();
     assert!(tagged(&document, "1").push(&session, &nothing).expect("a push").unchanged);
     assert_eq!(server.requests().len(), 2);
+}
+
+/// An image whose layers carry their memo keys, as floe writes them: the key of a layer is the digest of its bytes.
+fn speaking(blobs: &mut Blobs, architecture: &str, layers: &[Vec<u8>]) -> ManifestDocument {
+    let silent = image(blobs, architecture, layers);
+    let mut manifest: Manifest = serde_json::from_slice(&silent.bytes).expect("a manifest");
+    for layer in &mut manifest.layers {
+        layer.annotations.insert(MEMO_KEY_ANNOTATION.to_owned(), layer.digest.to_string());
+    }
+    ManifestDocument::new(MediaType::Manifest, canonical_json::to_vec(&manifest))
+}
+
+#[test]
+fn an_index_speaks_for_each_of_its_images() {
+    let server = in_process::Registry::start().expect("a registry");
+    let mut blobs = Blobs::default();
+    let (one, other) = (noise(1, 1_000), noise(2, 1_000));
+    let amd64 = speaking(&mut blobs, "amd64", std::slice::from_ref(&one));
+    let arm64 = speaking(&mut blobs, "arm64", std::slice::from_ref(&other));
+    let joined = index(&[("amd64", &amd64), ("arm64", &arm64)]);
+    let both = Tagged::index(vec![amd64, arm64], joined, &["1"]);
+    push(&client(), &server.host(), &both, &blobs);
+
+    server.clear_requests();
+    let session =
+        PushSession::open(&client(), &reference(&server.host(), "team/app:1"), PushConfig::default())
+            .expect("a session");
+    for bytes in [&one, &other] {
+        let digest = Digest::of(bytes);
+        let layer = session.layer(&MemoKey::from_digest(digest)).expect("a known layer");
+        assert_eq!((layer.descriptor.digest, layer.diff_id), (digest, DiffId::new(digest)));
+    }
+    assert_eq!(session.layer(&MemoKey::from_digest(Digest::of(b"another"))), None);
+    assert_eq!(server.requests().len(), 6, "hello, the index, and of each image its manifest and config");
 }
 
 #[test]
