@@ -165,6 +165,37 @@ impl AptRoot {
         fs::remove_dir_all(&staging).map_err(fail)
     }
 
+    /// Downloads packages with everything that they depend on, and unpacks all of it into `destination`, which appears
+    /// whole or not at all. Nothing is configured.
+    ///
+    /// # Errors
+    ///
+    /// When the release has no such package, or one cannot be fetched or unpacked.
+    pub fn unpack_with_dependencies(&self, packages: &[&str], destination: &Path) -> Result<(), AptError> {
+        let mut arguments = vec!["install", "--download-only", "--yes", "--no-install-recommends"];
+        arguments.extend(packages);
+        self.apt_get(&arguments, &self.directory)?;
+        let staging = destination.with_extension("part");
+        let archives = self.directory.join("cache/archives");
+        let fail = |source| AptError::File { path: archives.clone(), source };
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&archives).map_err(fail)? {
+            files.push(entry.map_err(fail)?.path());
+        }
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "deb"));
+        // The links from /bin to /usr/bin come first, or a package that still names /bin would make a folder of it.
+        files.sort_by_key(|path| !path.to_string_lossy().contains("/base-files_"));
+        for file in files {
+            run(Command::new("dpkg-deb").arg("-x").args([&file, &staging]))
+                .map_err(|source| AptError::Process { source })?;
+        }
+        for folder in ["proc", "dev", "nix", "tmp", "run", "mnt"] {
+            let path = staging.join(folder);
+            fs::create_dir_all(&path).map_err(|source| AptError::File { path, source })?;
+        }
+        fs::rename(&staging, destination).map_err(fail)
+    }
+
     fn write(&self, name: &str, text: &str) -> Result<(), AptError> {
         let path = self.directory.join(name);
         fs::write(&path, text).map_err(|source| AptError::File { path, source })

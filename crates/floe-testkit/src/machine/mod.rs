@@ -15,12 +15,15 @@ mod mirror;
 
 mod npm;
 
+mod nix_root;
+
 mod peers;
 
 pub use apt::{AptError, AptRoot, Release};
 pub use cache::{CacheError, cache_directory, hold_lock};
 pub use mirror::{MirrorError, debian_mirror};
 pub use nix::nix_command;
+pub use nix_root::{NixRoot, NixRootError};
 pub use npm::{NpmError, npm_archive};
 pub use peers::{PeerError, install_peers, peer};
 pub use process::{ProcessError, run, run_for_output};

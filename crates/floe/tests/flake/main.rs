@@ -14,6 +14,7 @@ mod mistakes;
 mod outputs;
 mod recipe;
 mod systems;
+mod versions;
 
 mod browser;
 mod identity_provider;
