@@ -17,8 +17,8 @@ const TRANSFERS: usize = 4;
 
 /// Who is told how far a copy is; called from several threads.
 pub trait CopyObserver: Send + Sync {
-    /// The blobs are known. Those that the destinations hold are never begun.
-    fn planned(&self, blobs: &[Descriptor]);
+    /// It is known how many blobs may move, and their bytes. Those that the destinations hold are never begun.
+    fn planned(&self, blobs: usize, bytes: u64);
 
     /// A blob begins to move; it begins anew when a connection was lost.
     fn begun<'a>(&'a self, blob: &'a Descriptor) -> Box<dyn BlobObserver + 'a>;
@@ -48,9 +48,13 @@ pub fn copy(
     observer: &dyn CopyObserver,
 ) -> Result<Vec<Delivered>, DeliverError> {
     let blobs = manifests.blobs()?;
-    observer.planned(&blobs);
+    let is_shared = destinations.len() > 1 && source.is_remote();
+    // From a place on this machine each destination reads for itself.
+    let times = if is_shared { 1 } else { destinations.len() };
+    let bytes: u64 = blobs.iter().map(|blob| blob.size).sum();
+    observer.planned(blobs.len() * times, bytes.saturating_mul(times as u64));
     let watched = Watched { source, observer };
-    if destinations.len() > 1 && source.is_remote() {
+    if is_shared {
         let sinks = destinations.iter().map(|destination| destination.sink()).collect();
         let sinks = FanOut::giving_now(sinks);
         parallel::for_each(&blobs, TRANSFERS, |blob| transfer(blob, &watched, &sinks))?;

@@ -41,8 +41,8 @@ impl LayerObserver for WatchLayer {
 }
 
 impl CopyObserver for Watch {
-    fn planned(&self, blobs: &[Descriptor]) {
-        self.0.planned(blobs.len(), blobs.iter().map(|blob| blob.size).sum());
+    fn planned(&self, blobs: usize, bytes: u64) {
+        self.0.planned(blobs, bytes);
     }
 
     fn begun<'a>(&'a self, blob: &'a Descriptor) -> Box<dyn BlobObserver + 'a> {

@@ -1,12 +1,15 @@
 //! `floe copy` between every two kinds of places, judged by what the places themselves say that they hold.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use floe_testkit::engine::Engine;
 use floe_testkit::engine::containerd::Containerd;
 use floe_testkit::engine::docker::Docker;
 use floe_testkit::engine::podman::Podman;
+use floe_testkit::machine::peer;
 use floe_testkit::registry::distribution::{Authentication, Configuration, Distribution};
 use serde_json::Value;
 
@@ -230,4 +233,87 @@ fn damage_on_the_way_leaves_nothing() {
     std::fs::write(&blob, &right).expect("the registry's files are ours");
     succeed(&mut desk.floe(&["copy", &source, "oci:new"]));
     assert!(Path::new(&desk.path("new/index.json")).exists());
+}
+
+/// Kills a copy after each of these shares of the time that a whole one takes.
+const MOMENTS: [f64; 7] = [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.97];
+
+/// A registry with an image of some megabytes, `large:1`.
+fn registry_with_large(desk: &Desk) -> (Distribution, String) {
+    let registry = open_registry();
+    for name in ["one", "two", "three"] {
+        desk.write(&format!("{name}/file"), &name.repeat(4_000_000));
+    }
+    let source = format!("docker://{}/large:1", registry.host());
+    let build =
+        ["build", "./one", "./two", "./three", "--name", "large", "--compression", "none", "--to", &source];
+    succeed(&mut desk.floe(&build));
+    (registry, source)
+}
+
+/// Starts a copy and kills it; false when it was faster.
+fn kill_one(desk: &Desk, source: &str, destination: &str, after: Duration) -> bool {
+    let mut command = desk.floe(&["copy", "--quiet", source, destination]);
+    let mut child = command.stderr(Stdio::null()).spawn().expect("floe starts");
+    sleep(after);
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends").code().is_none()
+}
+
+#[test]
+fn killed_copies_leave_no_file_half_written() {
+    let desk = Desk::new();
+    let (_registry, source) = registry_with_large(&desk);
+    for (destination, named) in
+        [("oci:out/layout:1", "layout/index.json"), ("oci-archive:out/file.tar", "file.tar")]
+    {
+        let out = desk.path("out");
+        std::fs::create_dir(&out).expect("a folder");
+        let started = Instant::now();
+        let whole = copy(&mut desk.floe(&["copy", "--json", &source, destination]));
+        let duration = started.elapsed();
+        std::fs::remove_dir_all(&out).expect("a folder");
+        std::fs::create_dir(&out).expect("a folder");
+        let mut killed = 0;
+        for moment in MOMENTS {
+            killed += u32::from(kill_one(&desk, &source, destination, duration.mul_f64(moment)));
+            if out.join(named).exists() {
+                // Whatever has a name is whole.
+                let copied = format!("dir:{}", desk.text("check"));
+                let mut skopeo = program("skopeo", &["copy", "--insecure-policy", destination, &copied]);
+                succeed(skopeo.current_dir(desk.path("")));
+            }
+        }
+        assert!(killed > 0, "every copy to {destination} was faster than its kill");
+        assert_eq!(copy(&mut desk.floe(&["copy", "--json", &source, destination])), whole, "{destination}");
+        let left =
+            std::fs::read_dir(&out).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        let first = named.split('/').next().expect("a name");
+        assert_eq!(left.collect::<Vec<_>>(), [first], "the next copy takes away what killed ones left");
+        std::fs::remove_dir_all(&out).expect("a folder");
+    }
+}
+
+#[test]
+fn killed_copies_leave_no_tag_of_what_is_not_there() {
+    let (desk, other) = (Desk::new(), open_registry());
+    let (_registry, source) = registry_with_large(&desk);
+    let crane = peer("crane").unwrap_or_else(|error| panic!("{error}"));
+    let started = Instant::now();
+    copy(&mut desk.floe(&["copy", "--json", &source, &format!("docker://{}/whole:1", other.host())]));
+    let duration = started.elapsed();
+    let mut killed = 0;
+    for (number, moment) in MOMENTS.into_iter().enumerate() {
+        // A repository of its own: what another one has must be sent again.
+        let repository = format!("large{number}");
+        let reference = format!("{}/{repository}:1", other.host());
+        killed +=
+            u32::from(kill_one(&desk, &source, &format!("docker://{reference}"), duration.mul_f64(moment)));
+        let manifests =
+            other.storage().join("docker/registry/v2/repositories").join(&repository).join("_manifests");
+        if manifests.join("tags/1").exists() {
+            succeed(Command::new(&crane).args(["validate", "--insecure", "--remote", &reference]));
+        }
+    }
+    assert!(killed > 0, "every copy was faster than its kill");
 }
