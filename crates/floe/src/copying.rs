@@ -6,6 +6,7 @@ use floe_destination::{
     DeliverError, Delivered, Destination, DestinationName, Documents, EngineKind, ImageSource, Manifests,
     ParsedManifest, Selection, SourceName,
 };
+use floe_image::image::BaseLayer;
 use floe_image::oci::{Descriptor, Index, MediaType, Platform};
 use serde_json::json;
 
@@ -106,16 +107,31 @@ pub(crate) fn check_takes(
     if !has_zstd || name.reads_zstd()? {
         return Ok(());
     }
+    let hint = match source {
+        Some(SourceName::Recorded(image)) => format!("pack it as docker reads it: floe load docker {image}"),
+        _ => "use a newer docker, podman or containerd; a copy changes no layer".to_owned(),
+    };
+    cannot_read_zstd(name, "image", &hint, terminal)
+}
+
+/// Refuses a place that cannot read the layers of a base, which are not packed again, before anything is moved.
+pub(crate) fn check_takes_base(name: &DestinationName, base: &[BaseLayer], terminal: &Terminal) -> Outcome {
+    let has_zstd = base.iter().any(|base| base.layer.descriptor.media_type == MediaType::LayerZstd);
+    if !has_zstd || name.reads_zstd()? {
+        return Ok(());
+    }
+    let hint =
+        "use a newer docker, podman or containerd, or a base in gzip; a base's layers stay as they are";
+    cannot_read_zstd(name, "base", hint, terminal)
+}
+
+/// An error where docker itself is to read zstd, and a warning where nobody knows who will read a file.
+fn cannot_read_zstd(name: &DestinationName, what: &str, hint: &str, terminal: &Terminal) -> Outcome {
     if let DestinationName::Engine { engine: EngineKind::Docker, .. } = name {
-        let failure = Failure::failed(
-            "the image has layers in zstd, which this docker does not read: expected version 23 or later",
+        let message = format!(
+            "the {what} has layers in zstd, which this docker does not read: expected version 23 or later"
         );
-        return Err(match source {
-            Some(SourceName::Recorded(image)) => {
-                failure.hint(format!("pack it as docker reads it: floe load docker {image}"))
-            }
-            _ => failure.hint("use a newer docker, podman or containerd; a copy changes no layer"),
-        });
+        return Err(Failure::failed(message).hint(hint));
     }
     terminal.warning(format!("docker before version 23 does not load {name}: its layers are in zstd"));
     Ok(())

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::arguments::{RegistryArguments, Selection, SelectionFlags};
 use crate::base::{BaseBlobs, Bases};
 use crate::configuration::ImageOptions;
+use crate::copying::check_takes_base;
 use crate::doors::{Doors, parse_destinations, references};
 use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, gather, store};
@@ -126,6 +127,9 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
         let mut settings = settings(&options, gathered, &workshop.memo(), &hearsay)?;
         settings.base = bases.of_image(&options, &settings.platform, configuration.as_deref())?;
         let draft = compose(&gathered.closure, &settings, &gathered.trees).map_err(explain_compose)?;
+        for destination in &destinations {
+            check_takes_base(destination, &draft.base, terminal)?;
+        }
         let places = BaseBlobs::references(&draft.base);
         opened.iter().for_each(|destination| destination.mount_from(&places));
         workshop.assemble(draft, compression, &known, sink)

@@ -7,6 +7,7 @@ use floe_image::layer::Compression;
 use serde_json::json;
 
 use crate::arguments::RegistryArguments;
+use crate::copying::check_takes_base;
 use crate::doors::{Doors, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let places = Places::find()?;
     let (name, recorded) = recorded::find(&places, Some(&arguments.image))?;
     let destination = destination(&arguments.file)?;
+    check_takes_base(&destination, &recorded.image.base, terminal)?;
     let trees = recorded.trees();
     let workshop = Workshop { trees: &trees, places: &places, terminal, threads: None, remembers: true };
     let compression = match recorded.image.compression {

@@ -7,6 +7,7 @@ use floe_image::layer::Compression;
 use serde_json::json;
 
 use crate::arguments::RegistryArguments;
+use crate::copying::check_takes_base;
 use crate::doors::{Doors, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
@@ -114,6 +115,7 @@ pub(crate) fn load(
         compression => compression,
     };
     let destination = DestinationName::Engine { engine, name: None };
+    check_takes_base(&destination, &image.base, terminal)?;
     let registries = RegistryArguments::default();
     let doors = Doors::new(places, terminal, &registries, references([], [&destination]));
     let opened = doors.destination(&destination, PushConfig::default())?;

@@ -2,6 +2,7 @@
 
 mod inheriting;
 mod placing;
+mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;

@@ -1,7 +1,10 @@
 //! Bases that do not suit, and what floe says to it.
 
+use floe_testkit::engine::Engine as _;
+use floe_testkit::engine::docker::Docker;
+
 use super::desk;
-use crate::program::run;
+use crate::program::{run, succeed};
 
 #[test]
 fn every_mistake_says_what_to_do() {
@@ -50,4 +53,21 @@ fn every_mistake_says_what_to_do() {
         assert!(said.contains(message) && said.contains(hint), "{words:?}: {said}");
         assert!(!desk.path("out").exists(), "{words:?}");
     }
+}
+
+/// A base's layers are not packed again, so an old docker is told before it fails in words of its own.
+#[test]
+fn an_old_docker_is_not_given_zstd() {
+    let docker = Docker::start().unwrap_or_else(|error| panic!("{error}"));
+    let desk = desk();
+    succeed(&mut desk.floe(&["build", "./tool", "--name", "base", "--compression", "zstd"]));
+    succeed(&mut desk.floe(&["build", "./tool", "--base", "base", "--name", "app"]));
+    for words in
+        [&["load", "docker", "app"][..], &["build", "./tool", "--base", "base", "--to", "docker:app"]]
+    {
+        let said = run(desk.floe(words).envs(docker.environment()), 1).stderr;
+        assert!(said.contains("the base has layers in zstd, which this docker does not read"), "{said}");
+    }
+    let said = run(&mut desk.floe(&["export", "app", "app.tar"]), 0).stderr;
+    assert!(said.contains("warning: docker before version 23 does not load"), "{said}");
 }

@@ -4,6 +4,7 @@ mod building;
 mod extracting;
 mod locking;
 mod mistakes;
+mod platforms;
 mod pushing;
 
 use std::path::PathBuf;
