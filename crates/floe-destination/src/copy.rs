@@ -63,13 +63,29 @@ pub fn copy(
     destinations.into_iter().map(|destination| destination.finish(manifests, name, &watched)).collect()
 }
 
-/// Gives a blob to all sinks that lack it.
-fn transfer(blob: &Descriptor, blobs: &dyn BlobSource, sinks: &FanOut<'_>) -> Result<(), DeliverError> {
+/// Gives blobs to a sink that keeps them, as far as it lacks them.
+///
+/// # Errors
+///
+/// When a blob cannot be read or written.
+pub fn keep(
+    source: &dyn ImageSource,
+    blobs: &[Descriptor],
+    sink: &dyn BlobSink,
+    observer: &dyn CopyObserver,
+) -> Result<(), DeliverError> {
+    observer.planned(blobs.len(), blobs.iter().map(|blob| blob.size).sum());
+    let watched = Watched { source, observer };
+    parallel::for_each(blobs, TRANSFERS, |blob| transfer(blob, &watched, sink))
+}
+
+/// Gives a blob to a sink that lacks it.
+fn transfer(blob: &Descriptor, blobs: &dyn BlobSource, sink: &dyn BlobSink) -> Result<(), DeliverError> {
     let give = || {
-        if !sinks.wants(blob)? {
+        if !sink.wants(blob)? {
             return Ok(());
         }
-        let mut writer = sinks.begin(Some(blob))?;
+        let mut writer = sink.begin(Some(blob))?;
         blobs.copy_to(blob, &mut writer)?;
         writer.commit(blob)
     };

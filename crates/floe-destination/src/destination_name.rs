@@ -17,7 +17,7 @@ use crate::oci_layout::OciLayoutDestination;
 
 /// Every form, as error messages list them.
 const FORMS: &str = "oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, - (standard output), podman:[NAME], \
-                     docker:[NAME], containerd:[NAME] or docker://REFERENCE";
+                     docker:[NAME], containerd:[NAME], docker://REFERENCE or recorded:[NAME]";
 
 /// Where an image goes, as the user wrote it.
 ///
@@ -55,6 +55,8 @@ pub enum DestinationName {
     },
     /// `docker://REFERENCE`
     Registry(Reference),
+    /// `recorded:[NAME]`, with the name, else the image's own
+    Record(Option<ImageName>),
 }
 
 /// A text that names no destination.
@@ -76,8 +78,8 @@ pub enum ParseDestinationError {
         /// The part behind the last colon.
         tag: String,
     },
-    /// The name behind an engine is malformed.
-    #[error("'{text}' names no image in an engine")]
+    /// The name behind an engine or the record is malformed.
+    #[error("'{text}' names no image")]
     Name {
         /// The whole text.
         text: String,
@@ -107,7 +109,7 @@ impl DestinationName {
     /// When docker's daemon is asked and does not answer.
     pub fn reads_zstd(&self) -> Result<bool, EngineError> {
         match self {
-            Self::OciLayout { .. } | Self::Registry(_) => Ok(true),
+            Self::OciLayout { .. } | Self::Registry(_) | Self::Record(_) => Ok(true),
             Self::Archive { format, .. } | Self::StandardOutput(format) => Ok(*format == ArchiveFormat::Oci),
             Self::Engine { engine, .. } => engine::reads_zstd(*engine),
         }
@@ -117,13 +119,14 @@ impl DestinationName {
     #[must_use]
     pub fn takes_index(&self) -> bool {
         match self {
-            Self::OciLayout { .. } | Self::Registry(_) => true,
+            Self::OciLayout { .. } | Self::Registry(_) | Self::Record(_) => true,
             Self::Archive { format, .. } | Self::StandardOutput(format) => *format == ArchiveFormat::Oci,
             Self::Engine { engine, .. } => *engine == EngineKind::Containerd,
         }
     }
 
-    /// Opens the destination; `None` for a registry, which needs a client.
+    /// Opens the destination; `None` for a registry, which needs a client, and for the record, in which only the caller
+    /// knows what to write.
     ///
     /// `spool` is a directory for blobs of destinations that have no directory of their own: standard output and engines.
     ///
@@ -141,7 +144,7 @@ impl DestinationName {
                 Box::new(ArchiveDestination::stream(out, "standard output", *format, spool)?)
             }
             Self::Engine { engine, name } => Box::new(EngineDestination::new(*engine, name.clone(), spool)?),
-            Self::Registry(_) => return Ok(None),
+            Self::Registry(_) | Self::Record(_) => return Ok(None),
         }))
     }
 }
@@ -162,13 +165,15 @@ impl FromStr for DestinationName {
         let Some((word, rest)) = text.split_once(':') else {
             return Err(ParseDestinationError::Unknown(text.to_owned()));
         };
-        if let Some(engine) = EngineKind::ALL.into_iter().find(|engine| engine.name() == word) {
+        let name = || {
             let name = (!rest.is_empty()).then(|| rest.parse()).transpose();
-            let name =
-                name.map_err(|source| ParseDestinationError::Name { text: text.to_owned(), source })?;
-            return Ok(Self::Engine { engine, name });
+            name.map_err(|source| ParseDestinationError::Name { text: text.to_owned(), source })
+        };
+        if let Some(engine) = EngineKind::ALL.into_iter().find(|engine| engine.name() == word) {
+            return Ok(Self::Engine { engine, name: name()? });
         }
         match word {
+            "recorded" => Ok(Self::Record(name()?)),
             "oci" => parse_layout(text, rest),
             "oci-archive" => parse_archive(text, rest, ArchiveFormat::Oci),
             "docker-archive" => parse_archive(text, rest, ArchiveFormat::Hybrid),
@@ -218,6 +223,8 @@ impl fmt::Display for DestinationName {
             Self::Engine { engine, name: None } => write!(formatter, "{engine}:"),
             Self::Engine { engine, name: Some(name) } => write!(formatter, "{engine}:{name}"),
             Self::Registry(reference) => write!(formatter, "docker://{reference}"),
+            Self::Record(None) => formatter.write_str("recorded:"),
+            Self::Record(Some(name)) => write!(formatter, "recorded:{name}"),
         }
     }
 }
@@ -250,6 +257,8 @@ mod tests {
             ("docker:app:1.0", engine(EngineKind::Docker, Some("app:1.0"))),
             ("containerd:ghcr.io/t/app:1", engine(EngineKind::Containerd, Some("ghcr.io/t/app:1"))),
             ("docker://ghcr.io/t/app:1", DestinationName::Registry("ghcr.io/t/app:1".parse().expect("one"))),
+            ("recorded:", DestinationName::Record(None)),
+            ("recorded:app:1", DestinationName::Record(Some("app:1".parse().expect("a name")))),
         ] {
             let name: DestinationName = text.parse().expect(text);
             assert_eq!(name, expected, "{text}");

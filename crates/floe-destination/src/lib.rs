@@ -28,7 +28,7 @@ mod verify;
 
 pub use archive::{Archive, ArchiveDestination, ArchiveFormat, OpenArchiveError};
 pub use cache::{BlobCache, OpenCacheError};
-pub use copy::{BlobObserver, CopyObserver, copy};
+pub use copy::{BlobObserver, CopyObserver, copy, keep};
 pub use destination::{DeliverError, Delivered, Destination, Either};
 pub use destination_name::{DestinationName, ParseDestinationError};
 pub use documents::{Documents, MAX_DOCUMENT, ReadDocumentsError, read_bytes};

@@ -14,6 +14,7 @@ use crate::arguments::{PlatformArguments, RegistryArguments};
 use crate::doors::{Doors, explain_delivery, mount_sources, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
+use crate::recording::Recording;
 use crate::terminal::{Terminal, size};
 use crate::watch::Watch;
 
@@ -31,13 +32,25 @@ pub(crate) fn copy(
     progress.phase("reading manifests");
     let source = doors.source(source_name)?;
     let manifests = choose(source.as_ref(), source_name, platforms, &doors, terminal)?;
+    drop(progress);
     for name in destination_names {
         check_takes(name, Some(source_name), &manifests, terminal)?;
     }
+    let is_record = |name: &&DestinationName| matches!(name, DestinationName::Record(_));
+    let names: Vec<DestinationName> =
+        destination_names.iter().filter(|name| !is_record(name)).cloned().collect();
     let open = |name| doors.destination(name, mount_sources(source_name, name, &manifests)?);
-    let destinations = destination_names.iter().map(open).collect::<Outcome<Vec<_>>>()?;
-    drop(progress);
-    deliver(source.as_ref(), &manifests, destination_names, destinations, &doors, terminal)
+    let destinations = names.iter().map(open).collect::<Outcome<Vec<_>>>()?;
+    if !names.is_empty() {
+        deliver(source.as_ref(), &manifests, &names, destinations, &doors, terminal)?;
+    }
+    for name in destination_names {
+        if let DestinationName::Record(name) = name {
+            let recording = Recording { source: source.as_ref(), source_name, places: &places, terminal };
+            recording.record(&manifests, name.as_ref(), &doors)?;
+        }
+    }
+    Ok(())
 }
 
 /// Moves what a source names to opened destinations, and says where it is.

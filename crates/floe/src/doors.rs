@@ -132,6 +132,12 @@ impl<'a> Doors<'a> {
         if let DestinationName::Registry(reference) = name {
             return Ok(Box::new(RegistryDestination::open(self.client()?, reference, Vec::new(), config)?));
         }
+        if let DestinationName::Record(_) = name {
+            let failure = Failure::bad_usage(format!("'{name}' is the record, which takes no bytes"));
+            return Err(failure.hint(
+                "without a destination an image that is built is recorded; --name says how it is called",
+            ));
+        }
         if let DestinationName::StandardOutput(_) = name {
             self.terminal.check_stdout_takes_bytes()?;
         }

@@ -33,6 +33,7 @@ mod recipe_file;
 mod recipes;
 mod recorded;
 mod recorded_source;
+mod recording;
 mod registries;
 mod settings;
 mod tee;

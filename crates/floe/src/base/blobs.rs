@@ -78,6 +78,6 @@ impl BlobSource for BaseBlobs {
 }
 
 /// The folder of kept layers, which has no bound: `floe gc` removes what no recorded image names.
-pub(super) fn kept_layers(places: &Places) -> Result<BlobCache, OpenCacheError> {
+pub(crate) fn kept_layers(places: &Places) -> Result<BlobCache, OpenCacheError> {
     BlobCache::open(&places.kept_layers(), u64::MAX)
 }

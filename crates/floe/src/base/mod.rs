@@ -12,7 +12,7 @@ mod pinned;
 
 mod blobs;
 
-pub(crate) use blobs::BaseBlobs;
+pub(crate) use blobs::{BaseBlobs, kept_layers};
 pub(crate) use find::Bases;
 pub(crate) use lock::Lock;
 pub(crate) use pinned::pinned_digest;

@@ -22,7 +22,7 @@ Examples:
                                      from one engine to another
 
 Places:
-  NAME                               floe's record
+  NAME                               floe's record; to write, recorded:[NAME]
   docker://HOST/REPOSITORY[:TAG]     a registry, also REPOSITORY@DIGEST
   oci:DIR[:TAG]                      an OCI layout; to read, also oci:DIR@DIGEST
   oci-archive:FILE                   a file that podman and containerd load; to read, also FILE:NAME

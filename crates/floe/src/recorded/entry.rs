@@ -146,9 +146,10 @@ impl Recorded {
         })
     }
 
-    /// The layers of its base that floe keeps itself.
+    /// The layers of bases that floe keeps itself.
     pub(crate) fn kept_layers(&self) -> impl Iterator<Item = Digest> {
-        let kept = self.image.base.iter().filter(|base| base.origin == BlobOrigin::Kept);
+        let bases = self.images().flat_map(|image| &image.base);
+        let kept = bases.filter(|base| base.origin == BlobOrigin::Kept);
         kept.map(|base| base.layer.descriptor.digest)
     }
 

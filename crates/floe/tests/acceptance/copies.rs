@@ -235,6 +235,50 @@ fn damage_on_the_way_leaves_nothing() {
     assert!(Path::new(&desk.path("new/index.json")).exists());
 }
 
+/// The layers of an image, as skopeo reads them.
+fn layers(desk: &Desk, place: &str) -> Value {
+    let words = ["inspect", "--tls-verify=false", "--raw", place];
+    let text = answer(program("skopeo", &words).current_dir(desk.path("")));
+    let mut manifest: Value = serde_json::from_str(&text).expect("JSON");
+    manifest["layers"].take()
+}
+
+#[test]
+fn foreign_images_are_recorded_and_their_layers_stay() {
+    let (theirs, ours, registry) = (desk_with_page(), Desk::new(), open_registry());
+    let reference = format!("{}/page:1.0", registry.host());
+    let place = format!("docker://{reference}");
+    copy(&mut theirs.floe(&["copy", "--json", "page:1.0", &place, "oci:layout:1.0"]));
+    let expected = layers(&theirs, &place);
+
+    // From a registry, where the layers stay.
+    copy(&mut ours.floe(&["pull", "--json", &reference]));
+    let listed = answer(&mut ours.floe(&["images", "--json"]));
+    let listed: Value = serde_json::from_str(&listed).expect("one line of JSON");
+    assert_eq!(listed["name"], format!("{}/page", registry.host()));
+    copy(&mut ours.floe(&["copy", "--json", &reference, "oci:back:1"]));
+    assert_eq!(layers(&ours, "oci:back:1"), expected);
+    // Pushed to its neighbour there, without one byte of a layer, also when the cache is empty.
+    std::fs::remove_dir_all(ours.path("../cache")).expect("the cache is there");
+    let neighbour = format!("{}/neighbour:1", registry.host());
+    let pushed = answer(&mut ours.floe(&["push", "--json", &reference, &neighbour]));
+    let pushed: Value = serde_json::from_str(&pushed).expect("one line of JSON");
+    assert!(pushed["sent"].as_u64().is_some_and(|sent| sent < 2_000), "{pushed}");
+    assert_eq!(layers(&ours, &format!("docker://{neighbour}")), expected);
+
+    // From a layout that goes away, after which floe keeps the layers itself.
+    let layout = format!("oci:{}:1.0", theirs.text("layout"));
+    copy(&mut ours.floe(&["copy", "--json", &layout, "recorded:kept:1"]));
+    std::fs::remove_dir_all(theirs.path("layout")).expect("the layout is there");
+    succeed(&mut ours.floe(&["gc"]));
+    let again = copy(&mut ours.floe(&["copy", "--json", "kept:1", "recorded:twin:1", "oci:again:1"]));
+    assert_eq!(again[0], again[1]);
+    assert_eq!(layers(&ours, "oci:again:1"), expected);
+    let podman = Podman::start().unwrap_or_else(|error| panic!("{error}"));
+    succeed(ours.floe(&["load", "podman", "twin:1"]).envs(podman.environment()));
+    assert_eq!(podman.images().expect("it lists"), ["localhost/twin:1"]);
+}
+
 /// Kills a copy after each of these shares of the time that a whole one takes.
 const MOMENTS: [f64; 7] = [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.97];
 
