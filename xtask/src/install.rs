@@ -38,6 +38,9 @@ const PACKAGES: &[&str] = &[
     "uidmap",
     // Opens the page of the example.
     "chromium",
+    // What the guide's commands ask pages and documents with.
+    "curl",
+    "jq",
     // Shows which files floe opens.
     "strace",
     "time",

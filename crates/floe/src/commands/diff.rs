@@ -21,7 +21,7 @@ Examples:
 ///
 /// Packages that were added, removed, have another version or were rebuilt; settings and files; and what somebody
 /// who has the first must fetch for the second. Sizes of packages are those of their files, that of what is fetched
-/// is compressed.
+/// is compressed. Images for several platforms are compared platform by platform.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -42,15 +42,28 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
         Some(other) => (image, recorded::find(&places, Some(other))?.1),
         None => (earlier(&places, &arguments.image)?, image),
     };
-    let difference = difference::between(&before.image, &after.image);
-    if terminal.is_json() {
-        return terminal.json(&json!({
-            "before": difference.before, "after": difference.after, "packages": difference.packages,
-            "settings": difference.settings, "fetched": difference.fetched,
-            "fetched-size": difference.fetched_size(),
-        }));
+    let pairs = before.beside(&after);
+    for (index, (before, after)) in pairs.iter().enumerate() {
+        let difference = difference::between(before, after);
+        let platform = after.config.platform().to_string();
+        if terminal.is_json() {
+            terminal.json(&json!({
+                "platform": platform, "before": difference.before, "after": difference.after,
+                "packages": difference.packages, "settings": difference.settings,
+                "fetched": difference.fetched, "fetched-size": difference.fetched_size(),
+            }))?;
+            continue;
+        }
+        if pairs.len() > 1 {
+            terminal.line(format!("{}{platform}", if index > 0 { "\n" } else { "" }))?;
+        }
+        show(&difference, terminal)?;
     }
-    show(&difference, terminal)
+    let others = before.images().count().max(after.images().count()) - pairs.len();
+    if others > 0 && !terminal.is_json() {
+        terminal.note(format!("{others} more platforms are in one of the two alone"));
+    }
+    Ok(())
 }
 
 /// The generation before that of a recorded image, by number.

@@ -84,7 +84,13 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
 fn changes(before: Option<&Outcome<Recorded>>, after: &Outcome<Recorded>) -> String {
     match (before, after) {
         (None, Ok(_)) => "first".to_owned(),
-        (Some(Ok(before)), Ok(after)) => summary(&difference::between(&before.image, &after.image)),
+        (Some(Ok(before)), Ok(after)) => {
+            let pairs = before.beside(after);
+            let differences = pairs.into_iter().map(|(before, after)| difference::between(before, after));
+            // Several platforms change alike; the first that changed speaks for them.
+            let changed = differences.into_iter().find(|difference| !difference.is_empty());
+            changed.map_or_else(|| "other platforms".to_owned(), |difference| summary(&difference))
+        }
         // The table of the others is worth more than a failure; reading this one tells why.
         (_, Err(_)) => "cannot be read".to_owned(),
         (Some(Err(_)), Ok(_)) => String::new(),

@@ -115,6 +115,17 @@ impl Recorded {
         self.images().find(|image| image.config.platform() == here).unwrap_or(&self.image)
     }
 
+    /// The images of a later entry with those of this one for the same platforms; those that run on this machine where
+    /// they have no platform in common.
+    pub(crate) fn beside<'a>(&'a self, later: &'a Self) -> Vec<(&'a Image, &'a Image)> {
+        let pair = |after: &'a Image| {
+            let same = |before: &&Image| before.config.platform() == after.config.platform();
+            self.images().find(same).map(|before| (before, after))
+        };
+        let pairs: Vec<_> = later.images().filter_map(pair).collect();
+        if pairs.is_empty() { vec![(self.image_here(), later.image_here())] } else { pairs }
+    }
+
     /// The digest of the image, or of the index that joins several.
     pub(crate) fn digest(&self) -> Outcome<Digest> {
         Ok(recipes::manifests(self.images())?.top().descriptor.digest)

@@ -48,7 +48,10 @@ fn app(answers: &Answers) -> String {
           app = pkgs.writeShellScriptBin "app" ''
             page=$(${{pkgs.coreutils}}/bin/mktemp -d)
             echo "<h1>{}</h1>" > "$page/index.html"
-            exec ${{pkgs.busybox}}/bin/busybox httpd -f -p "${{PORT:-{port}}}" -h "$page"
+            # The first process of a container is asked to stop, and must listen.
+            trap 'kill "$!"' TERM INT
+            ${{pkgs.busybox}}/bin/busybox httpd -f -p "${{PORT:-{port}}}" -h "$page" &
+            wait
           '';"#,
         answers.name
     )

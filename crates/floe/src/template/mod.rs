@@ -69,7 +69,7 @@ impl Template {
     /// What speaks for it and what against it, in a line.
     pub(crate) fn trade_off(self) -> &'static str {
         match self {
-            Self::App => "smallest and safest: no shell, nothing spare; each change is a new image",
+            Self::App => "smallest and safest: what the program needs; each change is a new image",
             Self::Tools => "starts at once, needs no network; has a shell, a new tool is a new image",
             Self::Development => "edit outside, run inside on mounted sources; large, not for production",
         }

@@ -249,3 +249,25 @@ fn builds_at_the_same_time_get_a_number_each() {
     shop.every_generation_loads("app");
     assert_eq!(succeed(&mut shop.desk.floe(&["gc", "--dry-run"])).stderr, "nothing to remove\n");
 }
+
+#[test]
+fn several_platforms_are_compared_one_by_one() {
+    let shop = Shop::new();
+    let build = |greeting: &str| {
+        shop.desk.write("page/index.html", greeting);
+        let words =
+            ["build", "./page", "--name", "page", "--system", "x86_64-linux", "--system", "aarch64-linux"];
+        succeed(shop.desk.floe(&words).args(["--env", &format!("GREETING={greeting}")]));
+    };
+    build("good morning");
+    build("good evening");
+    let compared = answer(&mut shop.desk.floe(&["diff", "page", "--json"]));
+    let compared = compared.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let compared: Vec<(Value, Value)> =
+        compared.map(|found| (found["platform"].clone(), found["settings"][0]["after"].clone())).collect();
+    let expected = ["linux/amd64", "linux/arm64"].map(|platform| (platform.into(), "good evening".into()));
+    assert_eq!(compared, expected);
+    let shown = answer(&mut shop.desk.floe(&["diff", "page@1", "page@2"]));
+    assert!(shown.starts_with("linux/amd64\n") && shown.contains("\nlinux/arm64\n"), "{shown}");
+    assert_eq!(summary(&shop.history("page")), ["2 latest", "1"]);
+}

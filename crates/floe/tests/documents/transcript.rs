@@ -63,7 +63,9 @@ pub(crate) fn formless(text: &str) -> String {
 }
 
 fn word_form(word: &str, next: Option<&str>) -> String {
-    let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let unsigned = word.trim_start_matches(['+', '-', '±']);
+    let is_number =
+        !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     match next {
         Some("B" | "kB" | "MB" | "GB" | "s" | "ms" | "min") if is_number => return "<number>".to_owned(),
