@@ -52,7 +52,8 @@ let
     "passthru"
   ];
 
-  # The store paths that a text mentions: they are contents, or the image would lack what it runs.
+  # The store paths that a text mentions: they are contents, or the image would lack what it runs. The base is none: its
+  # layers are what the image holds.
   storePath = "(${builtins.storeDir}/[0-9a-z]{32}-[0-9a-zA-Z+._?=-]+)";
   mentioned =
     value:
@@ -95,9 +96,18 @@ let
   image =
     keys
     // (if keys ? contents then { contents = paths "contents"; } else { })
-    // (if keys ? root then { root = paths "root"; } else { });
+    // (if keys ? root then { root = paths "root"; } else { })
+    // (if keys ? base then { base = baseName keys.base; } else { });
+  baseName =
+    base:
+    if base ? archive then
+      "docker-archive:${base.archive}"
+    else if builtins.isString base then
+      base
+    else
+      "docker-archive:${base}";
   permissions = map (rule: rule // { path = "${rule.path}"; }) (given.permissions or [ ]);
-  graph = unique (paths "contents" ++ paths "root" ++ mentioned image);
+  graph = unique (paths "contents" ++ paths "root" ++ mentioned (builtins.removeAttrs image [ "base" ]));
 
   order = form: compression: {
     inherit form system permissions;

@@ -22,7 +22,7 @@ let
   };
 
   script = "floe runs no scripts: put small files into `files` of floe's own buildImage, and what a script makes into a package among the contents";
-  base = "a derivation of floe has no base image: add what the base brings to the contents";
+  base = "an archive with one image says itself which it is";
 
   layered = drop-in.fields // {
     inherit contents;
@@ -30,7 +30,6 @@ let
       form = "a number from 2 to 127";
       accepts = value: builtins.isInt value && value >= 2 && value <= 127;
     };
-    fromImage.refuse = base;
     extraCommands = {
       refuse = script;
       unless = [ "" ];
@@ -73,7 +72,6 @@ let
     copyToRoot = contents;
     inherit contents;
     inherit (layered)
-      fromImage
       extraCommands
       includeNixDB
       uid
@@ -162,7 +160,7 @@ in
   };
 
   shadowSetup = instead "shadowSetup" "floe writes passwd and group; `user` says who runs the image";
-  pullImage = instead "pullImage" "`floe copy docker://REFERENCE oci:DIR` fetches an image; a derivation has no base";
+  pullImage = instead "pullImage" "nixpkgs' own pullImage gives an archive that `fromImage` takes; `floe copy docker://REFERENCE docker-archive:FILE` makes one too";
   exportImage = instead "exportImage" "`floe export IMAGE FILE` writes an image; its root file system is what a container has";
   mergeImages = instead "mergeImages" "each image has an archive of its own: load them one after the other";
   buildImageWithNixDb = instead "buildImageWithNixDb" "floe writes no Nix database into an image that it makes in a derivation";

@@ -22,6 +22,10 @@ rec {
       accepts = builtins.isAttrs;
     };
     created = (import ./fields.nix).created;
+    fromImage = {
+      form = "an image of floe, or an archive that `docker load` takes";
+      accepts = value: builtins.isPath value || value ? outPath;
+    };
     architecture = {
       form = "a string such as \"arm64\"";
       accepts = builtins.isString;
@@ -64,7 +68,9 @@ rec {
       passthru = given.passthru or { };
     }
     // (if given ? name then { inherit (given) name; } else { })
-    // (if hasUser then { } else { user = "root"; })
+    // (if given ? fromImage then { base = given.fromImage; } else { })
+    # Who runs an image with a base is the base's to say.
+    // (if hasUser || given ? fromImage then { } else { user = "root"; })
     // (if given ? created then { inherit (given) created; } else { })
     // (if given ? architecture then { platform = "linux/${given.architecture}"; } else { });
 }

@@ -141,7 +141,21 @@ in
     ];
   };
   systems.refuse = "a flake has an image for each system: `floe build .#docker --system x86_64-linux --system aarch64-linux` joins them in an index";
-  base.refuse = "a derivation of floe has no base image: `floe build` has, with `base` in floe.toml";
+  # An image of floe, an archive in the store, or a text that says which kind it is: "oci:${directory}".
+  base = {
+    form = "an image of floe, an archive such as ./debian.tar, or \"oci:\${directory}\"";
+    accepts =
+      value:
+      builtins.isPath value
+      || value ? outPath
+      || isText value && builtins.hasContext value && builtins.match "(oci|oci-archive|docker-archive):/.*" value != null;
+    hint = "a build has no network, so the base lies in the store: fetch it with a fixed-output derivation such as dockerTools.pullImage";
+    synonyms = [
+      "from"
+      "fromImage"
+    ];
+  };
+  base-without = texts;
   layering = {
     form = "\"stable\", \"auto-layer\", \"popularity\" or \"nixery\"";
     accepts = isOneOf [

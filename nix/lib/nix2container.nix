@@ -25,7 +25,6 @@ let
     accepts = value: builtins.isInt value && value >= 1 && value <= 126;
   };
 
-  base = "a derivation of floe has no base image: add what the base brings to copyToRoot";
   database = {
     refuse = "floe writes no Nix database into an image that it makes in a derivation";
     unless = [ false ];
@@ -35,10 +34,10 @@ let
     copyToRoot = contents;
     inherit layers maxLayers perms;
     arch = drop-in.fields.architecture;
-    fromImage.refuse = base;
+    # The whole config of the base is inherited, the environment too.
     fromImageEnv = {
-      refuse = base;
-      unless = [ false ];
+      form = "true or false";
+      accepts = builtins.isBool;
     };
     initializeNixDatabase = database;
     nixUid = drop-in.rootOwns;

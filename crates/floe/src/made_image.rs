@@ -12,6 +12,7 @@ use floe_store::{Store, StorePath};
 use crate::configuration::{Content, ImageOptions};
 use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, build_installable};
+use crate::places::Places;
 use crate::recipe_file::{self, ARCHIVE_ENDING, RecipeFile};
 use crate::recorded::{OtherPlatform, Recorded};
 use crate::terminal::Terminal;
@@ -21,6 +22,7 @@ use crate::terminal::Terminal;
 /// # Errors
 /// When a recipe cannot be built or read, or more is asked of the image than a name.
 pub(crate) fn find(
+    places: &Places,
     gathered: &[Gathered],
     options: &ImageOptions,
     store: &Store,
@@ -29,6 +31,7 @@ pub(crate) fn find(
     let mut made = Vec::new();
     for gathered in gathered {
         let Some(recipe) = recipe(gathered, options, store, terminal)? else { return Ok(None) };
+        recipe.keep_base(places)?;
         made.push(recipe);
     }
     let mut made = made.into_iter();

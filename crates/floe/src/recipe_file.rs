@@ -11,7 +11,10 @@ use floe_destination::ImageName;
 use floe_store::StoreDir;
 use serde::{Deserialize, Serialize};
 
+use crate::base;
+use crate::configuration::BaseName;
 use crate::failure::{Failure, Outcome};
+use crate::places::Places;
 use crate::recorded::Recorded;
 
 /// The largest file that is read: a hundred times that of a closure of 800 paths.
@@ -27,6 +30,9 @@ pub(crate) struct RecipeFile {
     version: u32,
     /// What the image is called.
     pub(crate) name: ImageName,
+    /// What the image is built upon, which lies in the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
     /// The image.
     pub(crate) recorded: Recorded,
 }
@@ -36,8 +42,18 @@ const VERSION: u32 = 1;
 
 impl RecipeFile {
     /// The document of an image.
-    pub(crate) fn new(name: ImageName, recorded: Recorded) -> Self {
-        Self { version: VERSION, name, recorded }
+    pub(crate) fn new(name: ImageName, base: Option<String>, recorded: Recorded) -> Self {
+        Self { version: VERSION, name, base, recorded }
+    }
+
+    /// Makes sure that the layers of the image's base can be had.
+    ///
+    /// # Errors
+    /// When the base cannot be read.
+    pub(crate) fn keep_base(&self, places: &Places) -> Outcome {
+        let Some(base) = &self.base else { return Ok(()) };
+        let base: BaseName = base.parse().map_err(Failure::usage)?;
+        self.recorded.images().try_for_each(|image| base::keep_layers(places, &base.source, &image.base))
     }
 
     /// The document's bytes, a line of JSON; the same image gives the same bytes.

@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     check_takes(&destinations, &systems)?;
     let gather = |system: &Option<System>| gather(&store, &options, system.as_ref(), terminal);
     let gathered = systems.iter().map(gather).collect::<Outcome<Vec<_>>>()?;
-    if let Some((name, recorded)) = made_image::find(&gathered, &options, &store, terminal)? {
+    if let Some((name, recorded)) = made_image::find(&places, &gathered, &options, &store, terminal)? {
         return keep_made(&arguments, &places, &name, &recorded, &destinations, terminal, started);
     }
     let name = image_name(entry.as_deref(), &options, &gathered[0])?;

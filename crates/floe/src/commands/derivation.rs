@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use floe_destination::{ArchiveDestination, ArchiveFormat, Destination, ImageName};
+use floe_destination::{ArchiveDestination, ArchiveFormat, Destination, ImageName, SourceName};
 use floe_image::image::{Image, compose};
 use floe_image::layer::Compression;
 use floe_image::layer::root_tree::RootEntry;
@@ -26,7 +26,8 @@ use serde_json::Value;
 
 use super::build::image_name;
 use crate::application::{self, Application};
-use crate::arguments::{GlobalArguments, ProgressWhen};
+use crate::arguments::{GlobalArguments, ProgressWhen, RegistryArguments};
+use crate::base::Bases;
 use crate::configuration::{Content, Created, ImageOptions, parse_entry};
 use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, store};
@@ -159,10 +160,13 @@ struct Site {
 impl Site {
     fn new(order: &ImageOrder, attributes: &[u8], terminal: &Terminal) -> Outcome<Self> {
         let mut options = parse_entry("the derivation's image", &order.image)?;
-        if let Some(base) = &options.base {
+        if let Some(base) =
+            options.base.as_ref().filter(|base| matches!(base.source, SourceName::Registry(_)))
+        {
             let message = format!("a derivation's image cannot be built upon {}", base.written);
-            return Err(Failure::bad_usage(message)
-                .hint("Nix builds ask no registry: leave `base` out, and use floe build with a floe.toml"));
+            return Err(
+                Failure::bad_usage(message).hint("a build asks no registry: name an archive in the store")
+            );
         }
         let store = store(None);
         let closure = structured_attrs::parse(attributes, GRAPH, store.store_dir())?;
@@ -197,6 +201,16 @@ impl Site {
         let workshop = self.workshop(terminal);
         let name = image_name(None, &self.options, &self.gathered)?;
         let mut settings = settings(&self.options, &self.gathered, &workshop.memo(), &())?;
+        // The base lies in the store as well: nothing is locked, and no registry is asked.
+        let registries = RegistryArguments::default();
+        let bases = Bases {
+            places: &self.places,
+            terminal,
+            registries: &registries,
+            remembers: false,
+            may_lock: true,
+        };
+        settings.base = bases.of_image(&self.options, &settings.platform, None)?;
         settings.files.splice(0..0, self.owned.iter().cloned());
         let draft =
             compose(&self.gathered.closure, &settings, &self.gathered.trees).map_err(explain_compose)?;
@@ -232,7 +246,8 @@ impl Site {
     fn recipe(&self, out: &Path, terminal: &Terminal) -> Outcome {
         let (name, image) = self.assemble(terminal, Compression::default(), &Nowhere)?;
         let roots = self.gathered.closure.roots().to_vec();
-        let recipe = RecipeFile::new(name, Recorded::of_derivation(image, roots, &store(None)));
+        let base = self.options.base.as_ref().map(|base| base.written.clone());
+        let recipe = RecipeFile::new(name, base, Recorded::of_derivation(image, roots, &store(None)));
         fs::write(out, recipe.to_bytes()?).with_context(|| format!("cannot write {}", out.display()))?;
         Ok(())
     }

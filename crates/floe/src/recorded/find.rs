@@ -7,7 +7,7 @@ use floe_destination::{
 use super::{Recorded, open};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
-use crate::recipe_file::{self, RecipeFile};
+use crate::recipe_file;
 use crate::suggestion;
 
 /// How images are called.
@@ -18,8 +18,9 @@ pub(crate) const IMAGE_NAME_HINT: &str =
 /// Returned with what it is called elsewhere.
 pub(crate) fn find(places: &Places, word: Option<&str>) -> Outcome<(ImageName, Recorded)> {
     if let Some(path) = word.and_then(recipe_file::path_of_word) {
-        let RecipeFile { name, recorded, .. } = recipe_file::read(&path)?;
-        return Ok((name, recorded));
+        let recipe = recipe_file::read(&path)?;
+        recipe.keep_base(places)?;
+        return Ok((recipe.name, recipe.recorded));
     }
     let record = open(places)?;
     let name = match word {

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use floe_testkit::engine::Engine as _;
 use floe_testkit::engine::podman::Podman;
+use floe_testkit::engine::{Engine as _, Run};
 use floe_testkit::registry::distribution::{Authentication, Configuration, Distribution};
 use serde_json::Value;
 
@@ -145,4 +145,35 @@ fn floe_build_takes_the_image_that_a_flake_made() {
         refused.contains("is an image's archive, not something to put into one\nhint: name"),
         "{refused}"
     );
+}
+
+#[test]
+fn an_image_is_built_upon_another() {
+    let project = Project::of_images(
+        r#"rec {
+          below = buildImage {
+            name = "below"; tag = "1"; root = [ pkgs.bash pkgs.coreutils ]; user = 1234;
+            env.BELOW = "below"; cmd = [ "bash" "-c" "echo $BELOW $ABOVE; id -u; cat /etc/above" ];
+          };
+          docker = buildImage { name = "above"; base = below; env.ABOVE = "above"; files."/etc/above" = "a file\n"; };
+          drop-in = dockerTools.buildLayeredImage { name = "drop-in"; tag = "1"; fromImage = below; contents = [ ./site ]; };
+        }"#,
+    );
+    project.write("site/etc/above", "linked\n");
+    let podman = Podman::start().expect("podman");
+    // The archive, and the recipe on a machine that has never seen the base's layers.
+    succeed(&mut project.nix_in_sandbox(&["build", ".#docker"]));
+    let archive = std::fs::File::open(project.path("result")).expect("an archive");
+    succeed(podman.command().arg("load").stdin(archive));
+    let said = |image: &str| podman.run(&Run { image, ..Run::default() }).expect("it runs").stdout;
+    assert_eq!(said("docker.io/library/above:latest"), "below above\n1234\na file\n");
+    let digest = |attribute: &str| {
+        let inspected = succeed(project.nix(&["run", attribute]).args(["--", "--json"])).stdout;
+        serde_json::from_str::<Value>(&inspected).expect("JSON")["digest"].clone()
+    };
+    succeed(project.nix(&["run", ".#docker.export"]).args(["--", "oci:layout"]));
+    let index = std::fs::read_to_string(project.path("layout/index.json")).expect("an index");
+    assert!(index.contains(digest(".#docker.inspect").as_str().expect("a digest")), "{index}");
+    succeed(project.nix(&["run", ".#drop-in.load"]).envs(podman.environment()));
+    assert_eq!(said("localhost/drop-in:1"), "below\n1234\nlinked\n");
 }
