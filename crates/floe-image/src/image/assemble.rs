@@ -256,15 +256,21 @@ impl Job<'_> {
         let Some(blobs) = self.workshop.blobs else { return Ok(false) };
         let blob = &layer.descriptor;
         let progress = self.workshop.observer.layer_begun(self.layer);
-        let writer = self.sink.begin(Some(blob)).map_err(JobError::Sink)?;
-        let nar_size = self.layer.contents.nar_size();
-        let mut writer = Proportional { writer, written: 0, size: blob.size, nar_size, progress: &*progress };
-        match blobs.copy_to(blob, &mut writer) {
-            // The writer is dropped, so that nothing of it is left.
+        let mut copy = ReadyCopy {
+            sink: self.sink,
+            blob,
+            writer: None,
+            written: 0,
+            nar_size: self.layer.contents.nar_size(),
+            progress: &*progress,
+        };
+        match blobs.copy_to(blob, &mut copy) {
+            // A writer that was begun is dropped, so that nothing of it is left.
             Err(BlobError::Missing(_) | BlobError::WrongBytes { .. }) => return Ok(false),
             outcome => outcome.map_err(JobError::Sink)?,
         }
-        let Proportional { writer, .. } = writer;
+        copy.writer().map_err(JobError::Sink)?;
+        let writer = copy.writer.take().expect("it was begun");
         writer.commit(blob).map_err(JobError::Sink)?;
         progress.done(layer);
         Ok(true)
@@ -286,34 +292,43 @@ impl Job<'_> {
     }
 }
 
-/// A ready blob on its way, told as the part of the layer's contents that it stands for.
-struct Proportional<'sink, 'progress> {
-    writer: Box<dyn BlobWriter + 'sink>,
+/// A ready blob on its way, told as the part of the layer's contents that it stands for. The sink hears of it with the
+/// first byte, so that a blob that is not ready after all costs no request.
+struct ReadyCopy<'sink, 'progress> {
+    sink: &'sink dyn BlobSink,
+    blob: &'sink Descriptor,
+    writer: Option<Box<dyn BlobWriter + 'sink>>,
     written: u64,
-    /// Bytes of the blob.
-    size: u64,
     /// Bytes of the contents.
     nar_size: u64,
     progress: &'progress dyn PackProgress,
 }
 
-impl Proportional<'_, '_> {
+impl<'sink> ReadyCopy<'sink, '_> {
+    fn writer(&mut self) -> Result<&mut Box<dyn BlobWriter + 'sink>, BlobError> {
+        let begun = match self.writer.take() {
+            Some(writer) => writer,
+            None => self.sink.begin(Some(self.blob))?,
+        };
+        Ok(self.writer.insert(begun))
+    }
+
     fn share(&self) -> u64 {
-        let share = u128::from(self.nar_size) * u128::from(self.written) / u128::from(self.size.max(1));
+        let share = u128::from(self.nar_size) * u128::from(self.written) / u128::from(self.blob.size.max(1));
         u64::try_from(share).unwrap_or(self.nar_size)
     }
 }
 
-impl io::Write for Proportional<'_, '_> {
+impl io::Write for ReadyCopy<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let before = self.share();
-        let count = self.writer.write(bytes)?;
+        let count = self.writer().map_err(io::Error::other)?.write(bytes)?;
         self.written += count as u64;
         self.progress.bytes_read(self.share() - before);
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+        self.writer.as_mut().map_or(Ok(()), io::Write::flush)
     }
 }

@@ -67,6 +67,7 @@ fn a_push_and_the_same_again() {
     floe(&used, &["build", &node(), "--name", "app"]);
     for (what, house, first) in [
         ("a build of layers that nobody knows", &fresh, &["build", &node(), "--to"][..]),
+        ("a build of layers that the memo alone knows", &fresh, &["build", &node(), "--to"]),
         ("a build of known layers", &used, &["build", &node(), "--to"]),
         ("a recorded image", &used, &["push", "app"]),
     ] {
