@@ -230,7 +230,7 @@ fn keep_made(
 fn default_compression(destinations: &[DestinationName]) -> Outcome<Compression> {
     for destination in destinations {
         if !destination.reads_zstd()? {
-            return Ok(Compression::Gzip(6));
+            return Ok(Compression::GZIP);
         }
     }
     Ok(Compression::default())

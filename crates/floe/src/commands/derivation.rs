@@ -238,7 +238,7 @@ impl Site {
         let name = out.display().to_string();
         let archive = ArchiveDestination::stream(Box::new(file), &name, ArchiveFormat::Hybrid, &spool)?;
         // Docker before version 23 knows gzip alone.
-        let (name, image) = self.assemble(terminal, Compression::Gzip(6), archive.sink())?;
+        let (name, image) = self.assemble(terminal, Compression::GZIP, archive.sink())?;
         self.workshop(terminal).finish(&[&image], &name, vec![Box::new(archive)])?;
         Ok(())
     }

@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let trees = recorded.trees();
     let workshop = Workshop { trees: &trees, places: &places, terminal, threads: None, remembers: true };
     let compression = match recorded.image.compression {
-        Compression::Zstd(_) if !destination.reads_zstd()? => Compression::Gzip(6),
+        Compression::Zstd(_) if !destination.reads_zstd()? => Compression::GZIP,
         compression => compression,
     };
     let registries = RegistryArguments::default();

@@ -37,7 +37,7 @@ const PINNED: [&str; 2] = ["--platform", "linux/amd64"];
 /// digests of unchanged images: a change belongs into a commit, and a line of the changelog, that says why.
 const KNOWN_DIGESTS: [&str; 3] = [
     "sha256:b35fd2160e89e205d68ea144d47f71ce034ef4553f0ffdab5144939323380957",
-    "sha256:e4a02b0f5f5e249aff6b97d0335a8794f6d2f4f892a0a86127b705a66cfe4ed5",
+    "sha256:cd2e861701949f710167488c8fdaf6e27e3b75605b2a7ef884b437ba8867526d",
     "sha256:a44534f0665bb9f5356a948511687bef75241258c45d616ed81b3d027a0d8a59",
 ];
 

@@ -4,24 +4,21 @@ use floe_image::layer::Compression;
 
 use super::BadValue;
 
-/// The level of gzip where none is given: that of the `gzip` program.
-const GZIP_LEVEL: i32 = 6;
-
 /// Reads `zstd`, `zstd:9`, `gzip`, `gzip:6` and `none`.
 pub(crate) fn compression(text: &str) -> Result<Compression, BadValue> {
     let (algorithm, level) = match text.split_once(':') {
         Some((algorithm, level)) => (algorithm, Some(level)),
         None => (text, None),
     };
-    let within = |most: i32, default: i32| match level {
-        None => Some(default),
-        Some(digits) if !digits.bytes().all(|byte| byte.is_ascii_digit()) => None,
-        Some(digits) => digits.parse().ok().filter(|level| (1..=most).contains(level)),
+    let within = |most: i32| {
+        let digits = level.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse().ok().filter(|level| (1..=most).contains(level))
     };
     let found = match algorithm {
         "zstd" if level.is_none() => Some(Compression::default()),
-        "zstd" => within(19, 0).map(Compression::Zstd),
-        "gzip" => within(12, GZIP_LEVEL).map(Compression::Gzip),
+        "zstd" => within(19).map(Compression::Zstd),
+        "gzip" if level.is_none() => Some(Compression::GZIP),
+        "gzip" => within(12).map(Compression::Gzip),
         "none" if level.is_none() => Some(Compression::None),
         _ => None,
     };
@@ -41,7 +38,7 @@ mod tests {
         for (text, expected) in [
             ("zstd", Some(Compression::Zstd(3))),
             ("zstd:19", Some(Compression::Zstd(19))),
-            ("gzip", Some(Compression::Gzip(6))),
+            ("gzip", Some(Compression::Gzip(3))),
             ("gzip:12", Some(Compression::Gzip(12))),
             ("none", Some(Compression::None)),
             ("zstd:0", None),
