@@ -64,7 +64,7 @@ pub enum ForSystemError {
 
 /// The installable that names what another one means for a system. Evaluates the flake, builds nothing.
 ///
-/// `extra_arguments` are those of [`build`](super::build).
+/// `extra_arguments` are those of [`build`](super::build()).
 ///
 /// # Errors
 /// When the flake has no such attribute for the system, or cannot be evaluated.
