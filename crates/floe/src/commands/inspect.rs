@@ -25,7 +25,7 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Recorded images, NAME[:TAG], or recipe files; may be left out when only one is recorded
+    /// Recorded images, NAME[:TAG] or NAME@GENERATION, or recipe files; may be left out when only one is recorded
     #[arg(value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
 }

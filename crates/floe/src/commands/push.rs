@@ -31,7 +31,7 @@ Logins that podman, docker or skopeo made are used.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A recorded image, NAME[:TAG], and where it goes: HOST/REPOSITORY[:TAG]
+    /// A recorded image, NAME[:TAG] or NAME@GENERATION, and where it goes: HOST/REPOSITORY[:TAG]
     #[arg(value_name = "[IMAGE] REFERENCE", required = true)]
     pub(crate) words: Vec<String>,
     /// Where a tag is new, take the blobs of the image under this one to be there; repeatable

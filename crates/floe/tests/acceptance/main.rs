@@ -9,6 +9,7 @@ mod closure;
 mod copies;
 mod engines;
 mod forms;
+mod garbage;
 mod generations;
 mod identity;
 mod layout;
