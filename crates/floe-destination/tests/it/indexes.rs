@@ -5,14 +5,16 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use floe_destination::registry::{PushConfig, Registry, RegistryConfig, RegistryDestination, RegistrySource};
 use floe_destination::{
-    Archive, DeliverError, Delivered, Destination, DestinationName, Documents, EngineKind, ManifestDocument,
-    Manifests, OciLayout, Selection,
+    Archive, DeliverError, Delivered, Destination, DestinationName, Documents, EngineKind, ImageSource as _,
+    ManifestDocument, Manifests, OciLayout, Selection,
 };
 use floe_image::oci::{Descriptor, Digest, Index, Manifest, MediaType, Platform, canonical_json};
 use floe_image::{BlobError, BlobSource};
 use floe_testkit::engine::Engine;
 use floe_testkit::engine::containerd::Containerd;
+use floe_testkit::registry::distribution::{Authentication, Configuration, Distribution};
 
 use crate::conformance::check_layout;
 use crate::image::{Compression, Image};
@@ -173,4 +175,23 @@ fn what_takes_one_image_refuses_an_index_and_says_which_there_are() {
 /// Delivers the index as a child process does, in an engine's environment.
 pub(crate) fn deliver(destination: Box<dyn Destination>) -> Result<Delivered, DeliverError> {
     Foreign::new().deliver(destination)
+}
+
+#[test]
+fn a_registry_holds_a_whole_index() {
+    let index = Foreign::new();
+    let configuration =
+        Configuration { authentication: Authentication::Open, tls: false, client_certificates: false };
+    let registry = Distribution::start(configuration).unwrap_or_else(|error| panic!("{error}"));
+    let client = Registry::new(RegistryConfig::bare()).expect("a client");
+    let reference = format!("{}/app:1.0", registry.host()).parse().expect("a reference");
+    let open = || RegistryDestination::open(&client, &reference, Vec::new(), PushConfig::default());
+    index.deliver(Box::new(open().expect("a repository"))).expect("it is delivered");
+    let source = RegistrySource::open(&client, &reference).expect("it is there");
+    assert_eq!(source.name().map(ToString::to_string), Some(reference.to_string()));
+    index.check(&source, source.root());
+
+    let name = format!("docker://{reference}");
+    let raw = skopeo(&["inspect", "--raw", "--tls-verify=false", &name]);
+    assert_eq!(raw.as_bytes(), index.manifests.top().bytes);
 }
