@@ -12,10 +12,10 @@ use floe_destination::{
 };
 use floe_image::image::{Base, BlobOrigin, Image};
 use floe_image::layer::Compression;
-use floe_image::oci::{Digest, MediaType, Platform};
+use floe_image::oci::{MediaType, Platform};
 use serde_json::json;
 
-use crate::base::kept_layers;
+use crate::base::{kept_layers, origin};
 use crate::doors::Doors;
 use crate::failure::{Failure, Outcome};
 use crate::gather::store;
@@ -102,7 +102,7 @@ impl Recording<'_> {
         let any = Platform::new("linux", "amd64");
         let documents = Documents::read(self.source, &document.descriptor, &any)
             .map_err(|error| doors.explain_documents(error))?;
-        let origin = self.origin(document.descriptor.digest);
+        let origin = origin(self.source_name, document.descriptor.digest);
         let cache = match origin {
             BlobOrigin::Registry(_) => workshop::cache(self.places)?,
             BlobOrigin::Kept => kept_layers(self.places)?,
@@ -122,12 +122,5 @@ impl Recording<'_> {
             annotations: documents.manifest.annotations,
             compression: Compression::default(),
         })
-    }
-
-    fn origin(&self, manifest: Digest) -> BlobOrigin {
-        match self.source_name {
-            SourceName::Registry(reference) => BlobOrigin::Registry(reference.with_digest(manifest)),
-            _ => BlobOrigin::Kept,
-        }
     }
 }

@@ -170,8 +170,8 @@ impl Bases<'_> {
     }
 }
 
-/// Where the layers of a base stay; they are named by the image that has them, by its digest.
-fn origin(name: &SourceName, manifest: Digest) -> BlobOrigin {
+/// Where the layers of a foreign image stay; they are named by the image that has them, by its digest.
+pub(crate) fn origin(name: &SourceName, manifest: Digest) -> BlobOrigin {
     match name {
         SourceName::Registry(reference) => BlobOrigin::Registry(reference.with_digest(manifest)),
         _ => BlobOrigin::Kept,

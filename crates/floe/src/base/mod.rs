@@ -14,7 +14,7 @@ mod blobs;
 mod keep;
 
 pub(crate) use blobs::{BaseBlobs, kept_layers};
-pub(crate) use find::Bases;
+pub(crate) use find::{Bases, origin};
 pub(crate) use keep::keep_layers;
 pub(crate) use lock::Lock;
 pub(crate) use pinned::pinned_digest;
