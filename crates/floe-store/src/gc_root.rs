@@ -71,9 +71,7 @@ pub fn add(store: &Store, link: &Path, path: &StorePath) -> Result<(), GcRootErr
 
 /// Writes the registration; like Nix, makes `gcroots/auto` when it is a store's first.
 fn register(link: &Path, registration: &Path) -> io::Result<()> {
-    if let Some(auto) = registration.parent()
-        && !auto.exists()
-    {
+    if let Some(auto) = registration.parent().filter(|auto| !auto.exists()) {
         std::fs::create_dir(auto)?;
     }
     replace_symlink(link, registration)

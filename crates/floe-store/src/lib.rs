@@ -1,8 +1,9 @@
-//! Nix, read: store paths, closures, NAR, and the file trees behind them.
+//! Nix, read and written: store paths, closures, NAR, the file trees behind them, and Nix's database.
 //!
 //! A closure comes in from the Nix database, from `nix path-info`, from the daemon, from a build's
 //! structured attributes or from a plain directory, and goes out as a [`Closure`]: every path with
 //! its NAR hash, NAR size and references. A [`TreeSource`] then yields the files of each path in NAR order.
+//! For an image that carries Nix, [`write`](mod@write) makes the database and the registration of its paths.
 //!
 //! This crate knows nothing of containers: no layer, image or registry appears here.
 //!
@@ -39,6 +40,7 @@ mod store_dir;
 mod store_path;
 mod system;
 pub mod tree;
+pub mod write;
 
 pub use added::{AddDirectoryError, Added, add_directory};
 pub use closure::{Closure, ClosureError};

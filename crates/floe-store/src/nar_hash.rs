@@ -32,6 +32,12 @@ impl NarHash {
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// The hash as Nix's database holds it, `sha256:<hex>`.
+    #[must_use]
+    pub fn base16(&self) -> String {
+        self.0.iter().fold(String::from("sha256:"), |text, byte| text + &format!("{byte:02x}"))
+    }
 }
 
 impl FromStr for NarHash {
@@ -126,6 +132,7 @@ mod tests {
         ] {
             let hash: NarHash = text.parse().expect("a well-formed hash");
             assert_eq!(hash.to_string(), base32, "{text}");
+            assert_eq!(hash.base16().parse::<NarHash>().expect("a well-formed hash"), hash);
         }
     }
 

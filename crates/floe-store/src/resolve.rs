@@ -89,9 +89,8 @@ pub(crate) fn resolve(
             continue;
         }
         reached.push(&part);
-        if let Some(base_name) = stores.iter().find_map(|store| reached.strip_prefix(store).ok())
-            && !base_name.as_os_str().is_empty()
-        {
+        let below = stores.iter().find_map(|store| reached.strip_prefix(store).ok());
+        if let Some(base_name) = below.filter(|base_name| !base_name.as_os_str().is_empty()) {
             return in_store(given, base_name, waiting.is_empty(), store_dir);
         }
         let Some(target) = link_target(&reached)? else { continue };

@@ -127,9 +127,7 @@ pub enum ReadPathInfoError {
 /// When Nix is not installed, there is no store below its root, a root is not valid, or the answer cannot be read.
 pub fn closure(store: &Store, roots: &[StorePath]) -> Result<Closure, ReadPathInfoError> {
     let store_dir = store.store_dir();
-    if let Some(root) = store.root()
-        && !store.database().exists()
-    {
+    if let Some(root) = store.root().filter(|_| !store.database().exists()) {
         return Err(ReadPathInfoError::NoStore { root: root.to_owned() });
     }
     let mut command = Command::new(store.nix());

@@ -8,3 +8,4 @@ mod installable;
 mod sources;
 mod stage;
 mod system;
+mod write_database;
