@@ -14,8 +14,9 @@ pub(crate) fn run(name: &str) -> Result<()> {
         "node" => debian::node_closure(),
         "node-22" => debian::node_22(),
         "developer" => debian::developer_closure(),
+        "nix" => debian::nix_closure(),
         "server" => debian::node_server(),
-        _ => bail!("unknown closure {name}: expected node, node-22, developer or server"),
+        _ => bail!("unknown closure {name}: expected node, node-22, developer, nix or server"),
     }?;
     for root in &closure.roots {
         answer(&root.display().to_string());

@@ -41,6 +41,11 @@ const PACKAGES: &[&str] = &[
     // What the guide's commands ask pages and documents with.
     "curl",
     "jq",
+    // floe-init for aarch64: Rust 1.85, a compiler for C, and what judges the outcome.
+    "binutils",
+    "gcc-aarch64-linux-gnu",
+    "libc6-dev-arm64-cross",
+    "rustc-web",
     // Shows which files floe opens.
     "strace",
     "time",

@@ -8,6 +8,8 @@ mod test;
 
 mod closure;
 
+mod build_init;
+
 mod demo;
 
 mod bench;
@@ -31,7 +33,8 @@ usage: cargo xtask COMMAND
 
   install                          installs what tests and the demo need (Debian packages, as root)
   test [STEP...]                   runs all steps of the test command, or only the named ones
-  closure node|developer|server    builds a closure that tests share and prints its root store paths
+  closure NAME                     builds a closure that tests share and prints its root store paths
+  build-init [ARCHITECTURE...]     builds the static floe-init for images, prints where it is and its size
   bench [build|registry]           times floe beside its peers and writes docs/benchmarks.md
   demo                             packs a web server of Node, runs it hardened and fetches its page
 ";
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         ["install"] => install::run(),
         ["test", steps @ ..] => test::run(steps),
         ["closure", name] => closure::run(name),
+        ["build-init", architectures @ ..] => build_init::run(architectures),
         ["demo"] => demo::run(),
         ["bench", parts @ ..] => bench::run(parts),
         _ => {

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use floe_testkit::debian;
 
 use crate::steps::{Steps, cargo, stream};
-use crate::{edges, fuzz, install, licences};
+use crate::{build_init, edges, fuzz, install, licences};
 
 /// One step of the test command.
 struct Step {
@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     Step { name: "edges", purpose: "checks which crates import which", action: edges::check },
     Step { name: "licences", purpose: "checks the dependencies' licences", action: licences::check },
     Step { name: "closures", purpose: "builds the closures that tests share", action: closures },
+    Step { name: "init", purpose: "builds the static floe-init for both architectures", action: init },
     Step { name: "tests", purpose: "runs unit and integration tests", action: tests },
     Step { name: "doctests", purpose: "runs the examples in the documentation", action: doctests },
     Step { name: "fuzz", purpose: "runs each fuzz target for a moment", action: fuzz::run },
@@ -63,7 +64,13 @@ fn closures() -> Result<()> {
     debian::node_closure()?;
     debian::node_22()?;
     debian::node_server()?;
+    debian::nix_closure()?;
     Ok(())
+}
+
+/// Built before the tests, which put it into containers.
+fn init() -> Result<()> {
+    build_init::run(&[])
 }
 
 fn tests() -> Result<()> {

@@ -193,13 +193,15 @@ impl Walk<'_> {
     fn file(&mut self, file: OwnedFd) -> Result<(), WalkError> {
         let stat = rustix::fs::fstat(&file).map_err(|error| self.unreadable(error))?;
         let size = u64::try_from(stat.st_size).unwrap_or_default();
-        let mut contents = Contents { file: std::fs::File::from(file), read: 0, size, failed: None };
+        let file = std::fs::File::from(file);
+        let mut contents = Contents { file, read: 0, size, ended_early: false, failed: None };
         let outcome = self.visitor.file(&self.relative, is_executable(stat.st_mode), size, &mut contents);
-        let Contents { read, failed, .. } = contents;
+        let Contents { read, ended_early, failed, .. } = contents;
         if let Some(source) = failed {
             return Err(WalkError::Unreadable { path: self.path(), source });
         }
-        if read != size {
+        // A visitor that gives up before the end has its own reason.
+        if ended_early || outcome.is_ok() && read != size {
             return Err(WalkError::Changed { path: self.path(), expected: size, found: read });
         }
         outcome.map_err(|source| self.refused(source))
@@ -231,6 +233,8 @@ struct Contents {
     file: std::fs::File,
     read: u64,
     size: u64,
+    /// Whether the file ended before `size` bytes.
+    ended_early: bool,
     failed: Option<io::Error>,
 }
 
@@ -243,6 +247,7 @@ impl Read for Contents {
         }
         match self.file.read(&mut buffer[..room]) {
             Ok(count) => {
+                self.ended_early |= count == 0;
                 self.read += count as u64;
                 Ok(count)
             }
@@ -296,6 +301,35 @@ mod tests {
         let trees = LocalTrees::new(folder.path());
         assert_eq!(trees.node_kind(&path(), "etc").expect("a look"), Some(NodeKind::Directory));
         assert_eq!(trees.node_kind(&path(), "etc/none").expect("a look"), None);
+    }
+
+    #[test]
+    fn passes_on_why_a_visitor_gives_up() {
+        struct GivesUp;
+
+        impl Visitor for GivesUp {
+            fn enter_directory(&mut self, _: &[u8]) -> io::Result<()> {
+                Ok(())
+            }
+
+            fn leave_directory(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+
+            fn file(&mut self, _: &[u8], _: bool, _: u64, _: &mut dyn Read) -> io::Result<()> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+
+            fn symlink(&mut self, _: &[u8], _: &[u8]) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join(path().as_str()), "unread").expect("a file");
+        let walked = LocalTrees::new(folder.path()).walk(&path(), &mut GivesUp);
+        assert!(matches!(walked, Err(WalkError::Visitor { source, .. })
+            if source.kind() == io::ErrorKind::StorageFull));
     }
 
     #[derive(Default)]

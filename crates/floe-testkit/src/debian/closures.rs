@@ -23,6 +23,9 @@ use super::package_set::{PackageSet, PackageSetConfig, PackageSetError};
 /// What runs a Node program, with the shell and certificates that images usually hold.
 const NODE: [&str; 4] = ["nodejs", "bash", "coreutils", "ca-certificates"];
 
+/// Nix itself, with what its builders and a person at a prompt need.
+const NIX: [&str; 4] = ["nix-bin", "bash", "coreutils", "ca-certificates"];
+
 /// A developer's machine: hundreds of store paths and gigabytes, with popular and lonely dependencies.
 const DEVELOPER: [&str; 23] = [
     "nodejs",
@@ -193,6 +196,21 @@ pub fn node_22() -> Result<BuiltClosure, ClosureError> {
         ];
         Ok((arguments, flake.clone()))
     })
+}
+
+/// Returns Nix with bash, coreutils and certificates, as an image that carries Nix has it.
+///
+/// # Errors
+///
+/// Those of [`node_closure`].
+pub fn nix_closure() -> Result<BuiltClosure, ClosureError> {
+    let roots = NIX.map(str::to_owned).into();
+    // A set of its own: one more root in the shared set would build every shared closure anew.
+    build_closure(
+        "nix",
+        PackageSetConfig { name: "nix".to_owned(), roots, ..whole_set(&this_system()) },
+        &NIX,
+    )
 }
 
 /// Returns a developer's set of tools: about 800 store paths, 3 GB.

@@ -24,7 +24,7 @@ mod node_archives;
 mod nix_text;
 
 pub use closures::{
-    BuiltClosure, ClosureError, aarch64_node_closure, build_closure, developer_closure, node_22,
+    BuiltClosure, ClosureError, aarch64_node_closure, build_closure, developer_closure, nix_closure, node_22,
     node_closure, node_server, template_closure,
 };
 pub use package_set::{PackageSet, PackageSetConfig, PackageSetError};

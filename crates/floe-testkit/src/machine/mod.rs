@@ -19,6 +19,8 @@ mod nix_root;
 
 mod peers;
 
+mod workspace;
+
 pub use apt::{AptError, AptRoot, Release};
 pub use cache::{CacheError, cache_directory, hold_lock};
 pub use mirror::{MirrorError, debian_mirror};
@@ -27,3 +29,4 @@ pub use nix_root::{NixRoot, NixRootError};
 pub use npm::{NpmError, npm_archive};
 pub use peers::{PeerError, install_peers, peer};
 pub use process::{ProcessError, run, run_for_output};
+pub use workspace::xtask_command;
