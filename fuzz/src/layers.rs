@@ -5,9 +5,7 @@ use std::io::{self, Write};
 
 use floe_image::layer::Layer;
 use floe_image::oci::{Descriptor, DiffId, Digest, MediaType};
-use floe_image::unpack::{
-    ExtractConfig, Layer, Layers, Limits, MergedTree, TreePath, extract, read_files,
-};
+use floe_image::unpack::{ExtractConfig, Layers, Limits, MergedTree, TreePath, extract, read_files};
 use floe_image::{BlobError, BlobSource};
 
 use crate::files::directory;

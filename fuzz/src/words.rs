@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
+use floe_destination::registry::credentials::LoginName;
 use floe_destination::{DestinationName, ImageName, SourceName};
 use floe_image::oci::{Digest, MediaType, Platform, Reference};
 use floe_store::{NarHash, StoreDir, StorePath, installable, nix32};
@@ -13,6 +14,7 @@ pub(crate) fn references(bytes: &[u8]) {
     check::<ImageName>(text);
     check::<DestinationName>(text);
     check::<SourceName>(text);
+    check::<LoginName>(text);
 }
 
 pub(crate) fn names(bytes: &[u8]) {

@@ -164,4 +164,15 @@ mod tests {
         check("", &[]);
         check(&"x".repeat(1_000), &[("", &"x".repeat(400))]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(bytes: Vec<u8>, text in "(\\PC|\"|\\{|\\}|errors|message|:|,|\\[|\\]){0,40}") {
+            for body in [bytes.as_slice(), text.as_bytes()] {
+                for error in parse(body, str::to_owned) {
+                    assert!(!error.message.contains(char::is_control) && error.message.chars().count() <= LONGEST_MESSAGE + 3);
+                }
+            }
+        }
+    }
 }

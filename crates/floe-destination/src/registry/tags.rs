@@ -135,4 +135,13 @@ mod tests {
             assert_eq!(next_link(header), expected, "{header}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(header in "(\\PC|<|>|;|=|,|rel|next|\"){0,40}") {
+            if let Some(target) = next_link(&header) {
+                assert!(header.contains(target));
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Where a login is kept, listed and forgotten.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use floe_destination::registry::credentials::{
     CredentialSources, Login, LoginName, LoginPlace, Secret, login, logins, logout, logout_all,
@@ -198,6 +198,22 @@ fn keeps_and_forgets_logins() {
     fs::write(home.path("new/auth.json"), "not JSON").expect("a file");
     assert!(login(&home.sources, &named("r.example"), "user", &password).is_err());
     assert_eq!(home.read("new/auth.json"), "not JSON");
+}
+
+/// Needs root, which logs in for another user here.
+#[test]
+fn the_file_stays_its_owners() {
+    let home = Home::new(&[(".docker/config.json", &auths(&[("s.example", "old")]))]);
+    let file = home.path(".docker/config.json");
+    std::os::unix::fs::chown(&file, Some(1000), Some(1000)).expect("root may");
+    login(&home.sources, &named("r.example"), "user", &Secret::new("new")).expect("kept");
+    let metadata = fs::metadata(&file).expect("a file");
+    assert_eq!((metadata.uid(), metadata.gid(), metadata.permissions().mode() & 0o777), (1000, 1000, 0o600));
+    check(&home, "s.example/a", "user:old");
+    // A folder that is made on the way is its maker's alone.
+    login(&home.sources, &named("r.example/team"), "user", &Secret::new("new")).expect("kept");
+    let folder = fs::metadata(home.path(".config/containers")).expect("a folder");
+    assert_eq!(folder.permissions().mode() & 0o777, 0o700);
 }
 
 #[test]

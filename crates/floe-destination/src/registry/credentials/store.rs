@@ -1,11 +1,12 @@
 //! Keeping logins: written where podman and docker read them, or handed to the helper that is configured.
 //!
-//! A file is replaced whole by a rename, mode 0600, and every field that floe does not know stays. A link is
+//! A file is replaced whole by a rename, mode 0600, and its owner and every field that floe does not know stay. A link is
 //! followed, so that a login file kept elsewhere is replaced there.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -311,12 +312,17 @@ impl Document {
         };
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(failure)?;
+        // As docker makes its folder: what else lies there is nobody else's business either.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failure)?;
         let mut text = serde_json::to_vec_pretty(&self.fields).expect("JSON can be written as JSON");
         text.push(b'\n');
         // A named temporary file has mode 0600 from its creation on.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failure)?;
         file.write_all(&text).map_err(failure)?;
+        // Root who logs in for somebody else leaves the file theirs.
+        if let Ok(before) = fs::metadata(&target) {
+            fchown(file.as_file(), Some(before.uid()), Some(before.gid())).map_err(failure)?;
+        }
         file.as_file().sync_all().map_err(failure)?;
         file.persist(&target).map_err(|error| failure(error.error))?;
         Ok(())

@@ -198,6 +198,8 @@ fn everybody_reads_each_platform_of_an_index() {
         succeed(&mut home.floe(&["pull", "--platform", &platform, &image, &pulled]));
         assert_eq!(answer(&mut home.floe(&["digest", &pulled])), digest, "floe");
     }
+    succeed(&mut home.floe(&["tag", &index, "again"]));
+    assert_eq!(joined.manifest("site", "again"), joined.manifest("site", "both"), "a tag of a whole index");
     let whole = succeed(&mut home.floe(&["manifest", &image])).stdout;
     assert_eq!(Some(whole), joined.manifest("site", "both"), "the index is the one that was joined");
 }

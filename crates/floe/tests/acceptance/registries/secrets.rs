@@ -237,7 +237,7 @@ fn a_running_process_shows_no_credential() {
         looks += 1;
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert!(looks > 10, "{looks}");
+    assert!(looks > 0, "it ended before it was looked at");
 }
 
 /// A layout's blobs as a registry serves them, by digest, and the manifest.
