@@ -39,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "references", iterations: IN_MEMORY, run: words::references },
     Target { name: "names", iterations: IN_MEMORY, run: words::names },
     Target { name: "configuration", iterations: IN_FILES, run: words::configuration },
+    Target { name: "lock", iterations: IN_FILES, run: words::lock },
     Target { name: "archive", iterations: IN_FILES, run: files::archive },
     Target { name: "layout", iterations: IN_FILES, run: files::layout },
     Target { name: "layers", iterations: IN_FILES, run: layers::layers },

@@ -49,3 +49,10 @@ fn check<T: FromStr + Display + PartialEq + Debug>(text: &str) {
     let again = written.parse::<T>().ok();
     assert_eq!(again.as_ref(), Some(&value), "'{text}' is written as '{written}'");
 }
+
+/// The text of a `floe.lock`.
+pub(crate) fn lock(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        drop(floe::base::lock::check(text));
+    }
+}

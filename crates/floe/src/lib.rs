@@ -18,7 +18,7 @@ pub mod configuration;
 
 mod commands;
 
-mod base;
+pub mod base;
 mod copying;
 mod delivery;
 mod doors;

@@ -47,7 +47,7 @@ pub(crate) struct ImageFlags {
     /// Add a small file: PATH=TEXT, or PATH@FILE[:MODE] from a file; repeatable
     #[arg(long, value_name = "PATH=TEXT|PATH@FILE", value_parser = flag(AddedFile::from_str))]
     add_file: Vec<AddedFile>,
-    /// The command that is always run; repeat for each word [default: the first content's program, unless --cmd is given]
+    /// The command that is always run; repeat for each word [default: the base's, else the first content's program, unless --cmd is given]
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     entrypoint: Vec<String>,
     /// The entrypoint's arguments, which those of `floe run` replace; repeat for each word
@@ -59,10 +59,10 @@ pub(crate) struct ImageFlags {
     /// Name an environment variable without which `floe run` refuses; repeatable
     #[arg(long, value_name = "NAME", value_parser = flag(value::variable_name))]
     required_env: Vec<String>,
-    /// Who runs it: UID:GID, a number for both, or root [default: 1000:1000]
+    /// Who runs it: UID:GID, a number for both, or root [default: the base's, else 1000:1000]
     #[arg(long, value_parser = flag(value::owner))]
     user: Option<Owner>,
-    /// Where the process starts [default: /]
+    /// Where the process starts [default: the base's, else /]
     #[arg(long, value_name = "PATH", value_parser = flag(value::absolute_path))]
     workdir: Option<String>,
     /// A port that the process listens on, such as 3000 or 53/udp; repeatable

@@ -145,6 +145,23 @@ impl Lock {
     }
 }
 
+/// Reads the text of a lock; the `Err` says what is wrong with it.
+fn parse(text: &str) -> Result<BTreeMap<String, Locked>, String> {
+    let document: Document = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    if document.version != VERSION {
+        return Err(format!("version is {}: expected {VERSION}", document.version));
+    }
+    Ok(document.base.into_iter().map(|base| (base.name, base.locked)).collect())
+}
+
+/// Reads the text of a `floe.lock`, and says what is wrong with it.
+///
+/// # Errors
+/// When the text is no lock that this version of floe reads.
+pub fn check(text: &str) -> Result<(), String> {
+    parse(text).map(drop)
+}
+
 const RENEW: &str = "remove it and write it anew: floe lock";
 
 #[cfg(test)]

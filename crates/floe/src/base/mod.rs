@@ -5,7 +5,7 @@
 //! registry. The layers themselves stay where they are: in the registry, or copied into floe's own folder when they came
 //! from a place that may vanish.
 
-mod lock;
+pub mod lock;
 
 mod find;
 mod pinned;

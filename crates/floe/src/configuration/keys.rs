@@ -81,7 +81,7 @@ pub(super) const KEYS: &[Key<Entry>] = &[
         read: |reader, item, entry| set(&mut entry.options.files, files(reader, item)),
     },
     Key {
-        name: "entrypoint", form: "a list of strings", default: "the first content's program, unless `cmd` is set", synonyms: &["command", "exec"],
+        name: "entrypoint", form: "a list of strings", default: "the base's, else the first content's program, unless `cmd` is set", synonyms: &["command", "exec"],
         summary: "The command that is always run, word by word",
         read: |reader, item, entry| set(&mut entry.options.entrypoint, reader.strings(item)),
     },
@@ -105,12 +105,12 @@ pub(super) const KEYS: &[Key<Entry>] = &[
         },
     },
     Key {
-        name: "user", form: "a string or a number", default: "`\"1000:1000\"`", synonyms: &["uid", "run-as"],
+        name: "user", form: "a string or a number", default: "the base's, else `\"1000:1000\"`", synonyms: &["uid", "run-as"],
         summary: "Who runs it: `\"UID:GID\"`, a number for both, or `\"root\"`",
         read: |reader, item, entry| set(&mut entry.options.user, reader.value_or_number(item, owner)),
     },
     Key {
-        name: "workdir", form: "a string", default: "`/`", synonyms: &["working-dir", "working-directory", "cwd"],
+        name: "workdir", form: "a string", default: "the base's, else `/`", synonyms: &["working-dir", "working-directory", "cwd"],
         summary: "Where the process starts, an absolute path",
         read: |reader, item, entry| set(&mut entry.options.workdir, reader.value(item, absolute_path)),
     },
