@@ -109,19 +109,19 @@ let
   permissions = map (rule: rule // { path = "${rule.path}"; }) (given.permissions or [ ]);
   graph = unique (paths "contents" ++ paths "root" ++ mentioned (builtins.removeAttrs image [ "base" ]));
 
-  order = form: compression: {
+  order = form: {
     inherit form system permissions;
-    image = if compression == null then image else { inherit compression; } // image;
+    image = { inherit compression; } // image;
   };
   output = given.output or "archive";
-  # Docker before version 23 reads no zstd; the recipe of an archive has the same digest as the archive.
-  compression = if output == "archive" then "gzip" else null;
+  # Docker before version 23 reads no zstd. An image and its other form have the same digest.
+  compression = if output == "archive" then "gzip" else "zstd";
   made =
     form: ending:
     derive {
       name = "${storeName keys.name}${ending}";
       system = given.buildSystem or system;
-      order = order form compression;
+      order = order form;
       hasReferences = form == "recipe";
       inherit graph;
     };

@@ -15,7 +15,6 @@ use anyhow::Context as _;
 use clap::Args;
 use floe_destination::{ArchiveDestination, ArchiveFormat, Destination, ImageName, SourceName};
 use floe_image::image::{Image, compose};
-use floe_image::layer::Compression;
 use floe_image::layer::root_tree::RootEntry;
 use floe_image::oci::{Descriptor, Platform};
 use floe_image::{BlobError, BlobSink, BlobWriter};
@@ -192,12 +191,7 @@ impl Site {
     }
 
     /// Packs the image into a sink.
-    fn assemble(
-        &self,
-        terminal: &Terminal,
-        default: Compression,
-        sink: &dyn BlobSink,
-    ) -> Outcome<(ImageName, Image)> {
+    fn assemble(&self, terminal: &Terminal, sink: &dyn BlobSink) -> Outcome<(ImageName, Image)> {
         let workshop = self.workshop(terminal);
         let name = image_name(None, &self.options, &self.gathered)?;
         let mut settings = settings(&self.options, &self.gathered, &workshop.memo(), &())?;
@@ -215,7 +209,7 @@ impl Site {
         let draft =
             compose(&self.gathered.closure, &settings, &self.gathered.trees).map_err(explain_compose)?;
         let image =
-            workshop.assemble(draft, self.options.compression.unwrap_or(default), &Known::NOTHING, sink)?;
+            workshop.assemble(draft, self.options.compression.unwrap_or_default(), &Known::NOTHING, sink)?;
         terminal.note(format!("{name}  {} in {} layers", size(image.compressed_size()), image.layer_count()));
         terminal.note(image.digest());
         Ok((name, image))
@@ -237,14 +231,13 @@ impl Site {
         // Down a stream, since whatever else was written beside the output would lie in the store.
         let name = out.display().to_string();
         let archive = ArchiveDestination::stream(Box::new(file), &name, ArchiveFormat::Hybrid, &spool)?;
-        // Docker before version 23 knows gzip alone.
-        let (name, image) = self.assemble(terminal, Compression::GZIP, archive.sink())?;
+        let (name, image) = self.assemble(terminal, archive.sink())?;
         self.workshop(terminal).finish(&[&image], &name, vec![Box::new(archive)])?;
         Ok(())
     }
 
     fn recipe(&self, out: &Path, terminal: &Terminal) -> Outcome {
-        let (name, image) = self.assemble(terminal, Compression::default(), &Nowhere)?;
+        let (name, image) = self.assemble(terminal, &Nowhere)?;
         let roots = self.gathered.closure.roots().to_vec();
         let base = self.options.base.as_ref().map(|base| base.written.clone());
         let recipe = RecipeFile::new(name, base, Recorded::of_derivation(image, roots, &store(None)));

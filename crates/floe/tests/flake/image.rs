@@ -97,6 +97,15 @@ fn a_recipe_holds_no_layer_and_keeps_the_contents() {
     let result = fs::canonicalize(project.path("result")).expect("a link");
     let closure = succeed(project.nix(&["path-info", "--recursive"]).arg(&result)).stdout;
     assert!(closure.lines().any(|path| path.ends_with("-site")), "{closure}");
+
+    // The archive beside it is the same image.
+    let inspected = succeed(&mut project.nix(&["run", ".#small.inspect", "--", "--json"])).stdout;
+    let inspected: Value = serde_json::from_str(&inspected).expect("JSON");
+    succeed(&mut project.nix(&["build", ".#small.archive"]));
+    let mut tar = project.place(Command::new("tar"));
+    let index = succeed(tar.args(["--extract", "--to-stdout", "--file=result", "index.json"])).stdout;
+    let index: Value = serde_json::from_str(&index).expect("JSON");
+    assert_eq!(index["manifests"][0]["digest"], inspected["digest"]);
 }
 
 #[test]
