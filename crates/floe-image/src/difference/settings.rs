@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::image::Image;
+use crate::image::{FACT_ANNOTATION_PREFIX, Image};
 use crate::layer::root_tree::{RootEntry, RootNode};
 use crate::layer::{Compression, LayerContents};
 use crate::oci::Digest;
@@ -44,10 +44,6 @@ fn settings(image: &Image) -> BTreeMap<String, String> {
     let mut set = |name: String, value: String| drop(settings.insert(name, value));
     set("platform".to_owned(), config.platform().to_string());
     set("compression".to_owned(), compression(image.compression));
-    if let Some(top) = image.base.last() {
-        let digest = top.layer.descriptor.digest.short();
-        set("base".to_owned(), format!("{} layers, {digest} on top", image.base.len()));
-    }
     let words = |words: &[String]| Value::from(words).to_string();
     let optional = [
         ("created", config.created.clone()),
@@ -76,7 +72,9 @@ fn settings(image: &Image) -> BTreeMap<String, String> {
     for (name, value) in &execution.labels {
         set(format!("label {name}"), value.clone());
     }
-    for (name, value) in &image.annotations {
+    // What floe notes down for its next build follows from the rest.
+    let asked = image.annotations.iter().filter(|(name, _)| !name.starts_with(FACT_ANNOTATION_PREFIX));
+    for (name, value) in asked {
         set(format!("annotation {name}"), value.clone());
     }
     for (number, base) in image.base.iter().enumerate() {

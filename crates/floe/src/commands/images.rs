@@ -11,8 +11,8 @@ use crate::terminal::{Column, Table, Terminal, size};
 
 const EXAMPLES: &str = "\
 Examples:
-  floe images                            name, tag, digest, size, when
-  floe images --json | jq -r '.[].name'  for machines";
+  floe images                            name with generation, tag, digest, size, when
+  floe images --json | jq -r .name       for machines: a line of JSON each";
 
 /// List the recorded images
 ///
@@ -27,7 +27,6 @@ pub(crate) fn run(_arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let mut table = Table::new([
         Column::Left("NAME"),
         Column::Left("TAG"),
-        Column::Right("GENERATION"),
         Column::Left("DIGEST"),
         Column::Left("PLATFORM"),
         Column::Right("LAYERS"),
@@ -51,9 +50,8 @@ pub(crate) fn run(_arguments: &Arguments, terminal: &Terminal) -> Outcome {
             continue;
         }
         table.row([
-            name.name().to_owned(),
+            format!("{}@{generation}", name.name()),
             name.tag().to_owned(),
-            generation.to_string(),
             digest.short(),
             platforms.join(", "),
             layers.to_string(),
