@@ -141,6 +141,7 @@ in
     ];
   };
   systems.refuse = "a flake has an image for each system: `floe build .#docker --system x86_64-linux --system aarch64-linux` joins them in an index";
+  frequencies.refuse = "a derivation of floe plans by its contents alone: `floe build` reckons with what was learned, with `frequencies` in floe.toml";
   # An image of floe, an archive in the store, or a text that says which kind it is: "oci:${directory}".
   base = {
     form = "an image of floe, an archive such as ./debian.tar, or \"oci:\${directory}\"";

@@ -36,6 +36,7 @@ usage: cargo xtask COMMAND
   closure NAME                     builds a closure that tests share and prints its root store paths
   build-init [ARCHITECTURE...]     builds the static floe-init for images, prints where it is and its size
   bench [build|registry]           times floe beside its peers and writes docs/benchmarks.md
+  bench layers                     compares ways of layering and writes docs/layering.md
   demo                             packs a web server of Node, runs it hardened and fetches its page
 ";
 
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         ["closure", name] => closure::run(name),
         ["build-init", architectures @ ..] => build_init::run(architectures),
         ["demo"] => demo::run(),
+        ["bench", "layers"] => bench::layers::run(),
         ["bench", parts @ ..] => bench::run(parts),
         _ => {
             terminal::complain(USAGE.trim_end());

@@ -9,6 +9,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use floe_image::image::PreviousImage;
 use floe_image::layer::Knowledge;
 use floe_image::oci::{Descriptor, Digest, Reference};
 use floe_image::{BlobError, BlobSink, BlobSource};
@@ -32,6 +33,11 @@ pub trait Destination: Send + Sync {
     /// place is asked when the knowledge is.
     fn previous(&self) -> &dyn Knowledge {
         &()
+    }
+
+    /// Those images themselves, for a planner that keeps their layers.
+    fn previous_images(&self) -> &[PreviousImage] {
+        &[]
     }
 
     /// Says in which registries some blobs are, before any is asked for: a repository takes over by itself what its own

@@ -19,9 +19,11 @@ pub mod configuration;
 mod commands;
 
 pub mod base;
+mod built;
 mod copying;
 mod delivery;
 mod doors;
+mod earlier;
 mod environment;
 mod gather;
 mod hearsay;

@@ -8,13 +8,14 @@ use std::num::NonZeroUsize;
 use floe_image::image::{FACT_ANNOTATION_PREFIX, Settings, User};
 use floe_image::layer::{Knowledge, Memo};
 use floe_image::oci::{Digest, DigestHasher, Platform};
-use floe_image::plan::Policy;
+use floe_image::plan::{Policy, Previous};
 use floe_store::system_of;
 use jiff::Timestamp;
 
 use crate::arguments::this_machine;
 use crate::configuration::ImageOptions;
 use crate::configuration::value::Created;
+use crate::earlier;
 use crate::failure::{Failure, Outcome};
 use crate::gather::Gathered;
 
@@ -34,6 +35,7 @@ pub(crate) fn settings(
     gathered: &Gathered,
     memo: &Memo,
     hearsay: &dyn Knowledge,
+    previous: Option<Previous>,
 ) -> Outcome<Settings> {
     let mut annotations = options.annotations.clone();
     let platform = match &options.platform {
@@ -68,15 +70,26 @@ pub(crate) fn settings(
         root: gathered.root.clone(),
         root_conflicts: options.root_conflicts.unwrap_or_default(),
         files: options.files.clone().unwrap_or_default(),
-        policy: policy(options),
+        policy: policy(options, previous)?,
     })
 }
 
-/// How store paths are shared out; one of the layers is the root's.
-pub(crate) fn policy(options: &ImageOptions) -> Policy {
+/// How store paths are shared out; one of the layers is the root's. Reads the file of frequencies.
+pub(crate) fn policy(options: &ImageOptions, previous: Option<Previous>) -> Outcome<Policy> {
     let max_layers = options.max_layers.unwrap_or(MAX_LAYERS).get();
     let for_store = NonZeroUsize::new(max_layers - 1).unwrap_or(NonZeroUsize::MIN);
-    Policy::new(options.layering.unwrap_or_default(), for_store)
+    let frequencies = options.frequencies.as_deref().map(earlier::frequencies).transpose()?;
+    Ok(Policy {
+        strategy: options.layering.unwrap_or_default(),
+        max_layers: for_store,
+        frequencies: frequencies.unwrap_or_default(),
+        previous,
+    })
+}
+
+/// The platform that is wanted of an image of several: the one asked for, else this machine's.
+pub(crate) fn wanted_platform(options: &ImageOptions) -> Platform {
+    options.platform.clone().unwrap_or_else(this_machine)
 }
 
 /// The platform of a closure whose system is known or was asked for. What runs anywhere is for what was asked.

@@ -4,6 +4,8 @@
 //! case and its peer run in turn (A B A B …), so that a drift of the machine's speed hits both; ratios are taken
 //! pair by pair. Medians are quoted, with the least and the most beside them.
 
+pub(crate) mod layers;
+
 mod measure;
 mod registry;
 mod report;

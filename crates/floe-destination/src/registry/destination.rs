@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use floe_image::image::PreviousImage;
 use floe_image::layer::Knowledge;
 use floe_image::oci::{Descriptor, Digest, Reference};
 use floe_image::{BlobError, BlobSink, BlobSource, BlobWriter};
@@ -101,6 +102,10 @@ impl Destination for RegistryDestination {
 
     fn previous(&self) -> &dyn Knowledge {
         if self.follows { &() } else { &*self.session }
+    }
+
+    fn previous_images(&self) -> &[PreviousImage] {
+        if self.follows { &[] } else { self.session.previous_images().images() }
     }
 
     fn mount_from(&self, places: &BTreeMap<Digest, Reference>) {

@@ -26,7 +26,7 @@ impl Knowledge for PushSession {
 }
 
 impl PushSession {
-    fn previous_images(&self) -> &PreviousImages {
+    pub(super) fn previous_images(&self) -> &PreviousImages {
         self.previous_images.get_or_init(|| {
             let mut images = PreviousImages::default();
             // What cannot be read teaches nothing; when the registry is at fault, the push itself will say so.

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use floe_store::tree::{NodeKind, WalkError};
-use floe_store::{Closure, StorePath, TreeSource};
+use floe_store::{Closure, PathInfo, StorePath, TreeSource};
 
 use super::account::Account;
 use super::{BaseLayer, Settings};
 use crate::layer::root_tree::RootTreeError;
 use crate::layer::{LayerContents, Owner, StoreEntry};
 use crate::oci::{Config, Platform};
-use crate::plan::{Plan, Policy, plan};
+use crate::plan::{PlannedLayer, Policy, plan};
 
 /// Where packages keep the bundle of certificate authorities, in nixpkgs' layout and in Debian's.
 const CA_BUNDLES: [&str; 2] = ["etc/ssl/certs/ca-bundle.crt", "etc/ssl/certs/ca-certificates.crt"];
@@ -103,30 +103,35 @@ pub fn compose(
 
     // The accounts and folders rarely change, but they lie above the store's layers: a change of the
     // root's links must not make a reader of the overlay re-create what is below.
-    let mut layers = store_layers(closure, plan(closure, &policy));
+    let mut layers = store_layers(closure, &policy);
     let reason = || "root: accounts, folders, links".to_owned();
     layers.extend(root.map(|contents| DraftLayer { contents, reason: reason() }));
     let base = base.map_or_else(Vec::new, |base| base.layers.clone());
     Ok(Draft { base, layers, config, annotations: settings.annotations.clone() })
 }
 
-fn store_layers(closure: &Closure, plan: Plan) -> Vec<DraftLayer> {
-    let contents = |paths: &[StorePath]| LayerContents::StorePaths {
-        store_dir: closure.store_dir().clone(),
-        paths: paths.iter().filter_map(|path| entry(closure, path)).collect(),
-        owner: Owner::default(),
+fn store_layers(closure: &Closure, policy: &Policy) -> Vec<DraftLayer> {
+    // A kept layer may carry paths that are not in the closure any more.
+    let leftover = |path: &StorePath| policy.previous.as_ref()?.leftovers.get(path).map(described);
+    let contents = |layer: &PlannedLayer| {
+        let carried = layer.kept.iter().flat_map(|kept| &kept.carried).filter_map(leftover);
+        let needed = layer.paths.iter().filter_map(|path| entry(closure, path));
+        let mut paths: Vec<StoreEntry> = needed.chain(carried).collect();
+        paths.sort_by(|left, right| left.path.cmp(&right.path));
+        LayerContents::StorePaths { store_dir: closure.store_dir().clone(), paths, owner: Owner::default() }
     };
-    let draft = |layer: &crate::plan::PlannedLayer| DraftLayer {
-        contents: contents(&layer.paths),
-        reason: layer.rule.to_string(),
-    };
-    plan.layers.iter().map(draft).collect()
+    let draft =
+        |layer: &PlannedLayer| DraftLayer { contents: contents(layer), reason: layer.rule.to_string() };
+    plan(closure, policy).layers.iter().map(draft).collect()
 }
 
 /// A path of the closure with the identity of its bytes.
 fn entry(closure: &Closure, path: &StorePath) -> Option<StoreEntry> {
-    let info = closure.info(path)?;
-    Some(StoreEntry { path: path.clone(), nar_hash: info.nar_hash, nar_size: info.nar_size })
+    closure.info(path).map(described)
+}
+
+fn described(info: &PathInfo) -> StoreEntry {
+    StoreEntry { path: info.path.clone(), nar_hash: info.nar_hash, nar_size: info.nar_size }
 }
 
 /// Everything that composing looks at.

@@ -26,7 +26,7 @@ pub use assemble::{AssembleError, LayerObserver, Observer, Workshop, assemble};
 pub use base::{Base, BaseLayer, BlobOrigin, ReadBaseError};
 pub use compose::{ComposeError, Draft, DraftLayer, compose};
 pub use inherited::{InheritedField, ParseInheritedFieldError};
-pub use previous::PreviousImages;
+pub use previous::{PreviousImage, PreviousImages};
 pub use recipe::{Image, ImageLayer, RecipeBlobs};
 pub use settings::{Settings, User};
 

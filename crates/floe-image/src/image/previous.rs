@@ -3,9 +3,11 @@
 //! A manifest carries each layer's memo key in an annotation ([`MEMO_KEY_ANNOTATION`]), and the config the diff IDs:
 //! together they are what a memo would know. Whoever wrote the manifest is believed: the layer's bytes are not looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FACT_ANNOTATION_PREFIX, Image, MEMO_KEY_ANNOTATION};
+use floe_store::StorePath;
+
+use super::{FACT_ANNOTATION_PREFIX, Image, ImageLayer, MEMO_KEY_ANNOTATION, STORE_PATHS_ANNOTATION};
 use crate::layer::{Knowledge, Layer, MemoKey};
 use crate::oci::{Config, Descriptor, Digest, Manifest, MediaType};
 
@@ -14,6 +16,16 @@ use crate::oci::{Config, Descriptor, Digest, Manifest, MediaType};
 pub struct PreviousImages {
     layers: BTreeMap<MemoKey, Layer>,
     facts: BTreeMap<(String, Digest), String>,
+    images: Vec<PreviousImage>,
+}
+
+/// What whoever has an image holds of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PreviousImage {
+    /// The store paths of its layers that hold some, bottom first.
+    pub store_paths: Vec<Vec<StorePath>>,
+    /// Its blobs: layers and config.
+    pub blobs: BTreeSet<Digest>,
 }
 
 impl PreviousImages {
@@ -21,6 +33,11 @@ impl PreviousImages {
     ///
     /// An image that floe did not make adds nothing, nor does one whose config does not fit its manifest.
     pub fn add(&mut self, manifest: &Manifest, config: &Config) {
+        let blobs = manifest.layers.iter().chain([&manifest.config]);
+        self.images.push(PreviousImage {
+            store_paths: manifest.layers.iter().filter_map(store_paths).collect(),
+            blobs: blobs.map(|blob| blob.digest).collect(),
+        });
         if manifest.layers.len() != config.rootfs.diff_ids.len() {
             return;
         }
@@ -42,10 +59,24 @@ impl PreviousImages {
 
     /// Adds the layers of a recipe.
     pub fn add_recipe(&mut self, image: &Image) {
+        let paths = |layer: &ImageLayer| -> Vec<StorePath> {
+            layer.contents.store_paths().iter().map(|entry| entry.path.clone()).collect()
+        };
+        let layers = image.every_layer().map(|layer| layer.descriptor.digest);
+        self.images.push(PreviousImage {
+            store_paths: image.layers.iter().map(paths).filter(|paths| !paths.is_empty()).collect(),
+            blobs: layers.chain([Digest::of(&image.config_bytes())]).collect(),
+        });
         for layer in &image.layers {
             let key = MemoKey::of(&layer.contents, image.compression);
             self.layers.entry(key).or_insert_with(|| layer.layer.clone());
         }
+    }
+
+    /// The images, in the order of adding.
+    #[must_use]
+    pub fn images(&self) -> &[PreviousImage] {
+        &self.images
     }
 
     /// Whether an image's manifest says anything that could be added, so that its config is worth reading.
@@ -74,6 +105,12 @@ fn memo_key(layer: &Descriptor) -> Option<MemoKey> {
         return None;
     }
     layer.annotations.get(MEMO_KEY_ANNOTATION)?.parse().ok().map(MemoKey::from_digest)
+}
+
+/// The store paths that a layer's descriptor lists; `None` for a layer of other things, or of another's making.
+fn store_paths(layer: &Descriptor) -> Option<Vec<StorePath>> {
+    let names = layer.annotations.get(STORE_PATHS_ANNOTATION)?;
+    names.split(' ').map(|name| name.parse().ok()).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! A recipe names every byte of an image without holding the layers: config, digests, and what each
 //! layer is packed from. It is what floe records; blobs are made again from the store when asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use floe_store::TreeSource;
+use floe_store::{StorePath, TreeSource};
 use serde::{Deserialize, Serialize};
 
 use super::{BaseLayer, Draft, DraftLayer, MEMO_KEY_ANNOTATION, STORE_PATHS_ANNOTATION};
@@ -69,10 +69,25 @@ impl Image {
         Draft { base, layers: layers.collect(), config, annotations }
     }
 
+    /// Every store path that a layer holds, layer by layer.
+    pub fn store_paths(&self) -> impl Iterator<Item = &StorePath> {
+        self.layers.iter().flat_map(|layer| layer.contents.store_paths()).map(|entry| &entry.path)
+    }
+
     /// The digest of the image's manifest.
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(&canonical_json::to_vec(&self.manifest()))
+    }
+
+    /// The bytes that whoever holds some blobs already must fetch to have the image: its manifest, and the config and
+    /// layers that are not among them.
+    #[must_use]
+    pub fn update_size(&self, held: &BTreeSet<Digest>) -> u64 {
+        let manifest = self.manifest();
+        let blobs = manifest.layers.iter().chain([&manifest.config]);
+        let missing: u64 = blobs.filter(|blob| !held.contains(&blob.digest)).map(|blob| blob.size).sum();
+        missing + canonical_json::to_vec(&manifest).len() as u64
     }
 
     /// The sum of all layers' blobs, in bytes.

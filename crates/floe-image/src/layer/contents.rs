@@ -48,12 +48,18 @@ pub struct Owner {
 }
 
 impl LayerContents {
+    /// The store paths, sorted by base name; none for what stands outside the store.
+    #[must_use]
+    pub fn store_paths(&self) -> &[StoreEntry] {
+        match self {
+            Self::StorePaths { paths, .. } => paths,
+            Self::Root(_) | Self::Entries { .. } => &[],
+        }
+    }
+
     /// The bytes of content that packing reads, for progress: the NAR sizes, or 0 for what stands outside the store.
     #[must_use]
     pub fn nar_size(&self) -> u64 {
-        match self {
-            Self::StorePaths { paths, .. } => paths.iter().map(|entry| entry.nar_size).sum(),
-            Self::Root(_) | Self::Entries { .. } => 0,
-        }
+        self.store_paths().iter().map(|entry| entry.nar_size).sum()
     }
 }

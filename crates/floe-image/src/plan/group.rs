@@ -62,11 +62,16 @@ impl Group {
     /// A group of paths, at least one, that lie in one layer already: number `kept`, which it costs `giving_up`
     /// to send again in another form.
     pub(super) fn kept(outlook: &Outlook<'_>, paths: &[usize], kept: usize, giving_up: f64) -> Self {
+        Self { kept: Some(kept), giving_up, ..Self::of(outlook, paths) }
+    }
+
+    /// A group of paths, at least one.
+    pub(super) fn of(outlook: &Outlook<'_>, paths: &[usize]) -> Self {
         let mut group = Self::new(outlook, paths[0]);
         for path in &paths[1..] {
             group.absorb(Self::new(outlook, *path), &outlook.causes.rates);
         }
-        Self { kept: Some(kept), giving_up, ..group }
+        group
     }
 
     /// Takes in the paths of another group, into a layer that no machine holds.

@@ -21,6 +21,8 @@ mod group;
 
 mod merging;
 
+mod families;
+
 mod reason;
 
 mod auto_layer;
@@ -39,7 +41,7 @@ use graph::ReferenceGraph;
 use outlook::Outlook;
 
 pub use frequencies::{Frequencies, ParseFrequenciesError};
-pub use previous::{Kept, Previous, PreviousLayer};
+pub use previous::{Kept, Previous};
 pub use rule::Rule;
 
 /// How store paths are shared out, and into how many layers at most.

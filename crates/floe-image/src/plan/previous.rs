@@ -1,19 +1,22 @@
 //! The planner with history: what machines hold of the previous image stays where it is.
 //!
-//! The previous image's layers come in as lists of store paths with compressed sizes; no blob is looked at.
+//! The previous image's layers come in as lists of store paths; no blob is looked at.
 //!
 //! 1. A layer whose paths are all still needed is kept, byte for byte.
 //! 2. One with dead paths is kept only when carrying them costs less than sending the rest again: they are
-//!    carried for [`HORIZON`] updates, in each of which [`FRESH_PULLERS`] of the machines pull everything.
+//!    carried for [`HORIZON`] updates, in each of which [`FRESH_PULLERS`] of the machines pull everything. And
+//!    only where the store still has them, so that every layer of an image can be packed again.
 //! 3. All other paths are new, or freed from a layer that was given up. They get layers of their own, grouped as
 //!    [`super::stable`] would group them.
-//! 4. While that is more than the budget, the two layers merge whose union is expected to cost least over the
-//!    horizon. To merge a kept layer is to send its paths again, which is part of the cost.
+//! 4. While that is more than the budget, the two layers merge whose union is expected to cost least over the next
+//!    [`FORESIGHT`] updates. To merge a kept layer is to send its paths again, which is part of the cost.
 //!
 //! Kept layers come first, in their order, so that engines that name a layer by all that is below it find as
 //! many as possible unchanged.
 
-use floe_store::StorePath;
+use std::collections::BTreeMap;
+
+use floe_store::{PathInfo, StorePath};
 use serde::Serialize;
 
 use super::causes::APPLICATION_RATE;
@@ -22,31 +25,23 @@ use super::merging::{merge_to_fit, merge_while_cheaper};
 use super::outlook::Outlook;
 use super::{PlannedLayer, Rule, stable};
 
-/// How many updates ahead the planner looks: what is kept or carried now pays or costs for about so long.
+/// How many updates a dead path is carried for, about.
 const HORIZON: f64 = 20.0;
 
 /// Of the machines that pull an update, the part that has nothing of the image yet.
 const FRESH_PULLERS: f64 = 0.2;
 
-/// The compressed size of a byte of NAR, where no layer tells.
-const USUAL_RATIO: f64 = 0.35;
+/// How many updates ahead the rates of change count when layers must merge: they are guessed, and what is sent again now is
+/// certain.
+const FORESIGHT: f64 = 4.0;
 
-/// An image that machines may hold: what its layers are made of, bottom first.
+/// An image that machines may hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Previous {
-    /// The layers that hold store paths, bottom first; other layers are left out.
-    pub layers: Vec<PreviousLayer>,
-}
-
-/// One layer of the previous image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PreviousLayer {
-    /// Its store paths, in any order.
-    pub paths: Vec<StorePath>,
-    /// The size of its blob, in bytes.
-    pub compressed_size: u64,
-    /// The sum of its paths' NAR sizes, in bytes, where that is known.
-    pub nar_size: Option<u64>,
+    /// The store paths of each layer that holds some, in any order; the layers bottom first.
+    pub layers: Vec<Vec<StorePath>>,
+    /// What the store still has of them beyond the closure: paths that a kept layer may carry.
+    pub leftovers: BTreeMap<StorePath, PathInfo>,
 }
 
 /// Says of a planned layer that it is one of the previous image's, byte for byte.
@@ -63,21 +58,15 @@ struct Candidate {
     /// The closure's paths that it holds. Invariant: ascending, at least one.
     alive: Vec<usize>,
     kept: Kept,
-    /// Bytes of the blob that are the living paths', and those that are the dead ones'.
-    compressed: Shares,
-}
-
-#[derive(Clone, Copy)]
-struct Shares {
-    alive: f64,
-    dead: f64,
 }
 
 /// Plans at most `max_layers` layers: those that are kept, then new ones by ascending rate of change.
 pub(super) fn plan(outlook: &Outlook<'_>, previous: &Previous, max_layers: usize) -> Vec<PlannedLayer> {
-    let carries_too_much = |shares: Shares| shares.dead * HORIZON * FRESH_PULLERS >= shares.alive;
     let mut kept = candidates(outlook, previous);
-    kept.retain(|layer| layer.kept.carried.is_empty() || !carries_too_much(layer.compressed));
+    kept.retain(|layer| is_worth_keeping(outlook, previous, layer));
+    if kept.is_empty() {
+        return stable::plan(outlook, max_layers);
+    }
     let mut is_kept = vec![false; outlook.graph.paths.len()];
     for path in kept.iter().flat_map(|layer| &layer.alive) {
         is_kept[*path] = true;
@@ -85,8 +74,8 @@ pub(super) fn plan(outlook: &Outlook<'_>, previous: &Previous, max_layers: usize
 
     let loose = outlook.order.iter().filter(|path| !is_kept[**path]).map(|path| Group::new(outlook, *path));
     let new = merge_while_cheaper(loose.collect(), outlook);
-    // Groups reckon with the time in which one source changes; what is sent now is sent once in the horizon.
-    let once = APPLICATION_RATE / HORIZON;
+    // Groups reckon with the time in which one source changes; what is sent now is sent once in the time foreseen.
+    let once = APPLICATION_RATE / FORESIGHT;
     let kept_groups = kept.iter().enumerate().map(|(at, layer)| {
         Group::kept(
             outlook,
@@ -115,11 +104,10 @@ fn kept_layer(outlook: &Outlook<'_>, layer: &Candidate) -> PlannedLayer {
 /// The previous image's layers that hold any path of the closure. A path that two layers hold belongs to the lower.
 fn candidates(outlook: &Outlook<'_>, previous: &Previous) -> Vec<Candidate> {
     let paths = &outlook.graph.paths;
-    let ratio = ratio(outlook, previous);
     let mut is_claimed = vec![false; paths.len()];
     let mut candidates = Vec::new();
     for (at, layer) in previous.layers.iter().enumerate() {
-        let mut sorted: Vec<&StorePath> = layer.paths.iter().collect();
+        let mut sorted: Vec<&StorePath> = layer.iter().collect();
         sorted.sort_unstable();
         sorted.dedup();
         let (mut alive, mut carried) = (Vec::new(), Vec::new());
@@ -133,34 +121,19 @@ fn candidates(outlook: &Outlook<'_>, previous: &Previous) -> Vec<Candidate> {
             }
         }
         if !alive.is_empty() {
-            let compressed = shares(outlook, layer, &alive, ratio);
-            candidates.push(Candidate { alive, kept: Kept { layer: at, carried }, compressed });
+            candidates.push(Candidate { alive, kept: Kept { layer: at, carried } });
         }
     }
     candidates
 }
 
-/// How the blob's bytes are shared between living and dead paths, as well as can be told without looking at it.
-fn shares(outlook: &Outlook<'_>, layer: &PreviousLayer, alive: &[usize], ratio: f64) -> Shares {
-    let whole = layer.compressed_size as f64;
-    let alive = outlook.graph.nar_size_of(alive.iter().copied()) as f64;
-    let alive = match layer.nar_size {
-        Some(nar_size) => whole * (alive / (nar_size as f64).max(1.0)).min(1.0),
-        None => (alive * ratio).min(whole),
+/// Whether a layer has no dead paths, or carrying them costs less than sending the others again.
+fn is_worth_keeping(outlook: &Outlook<'_>, previous: &Previous, layer: &Candidate) -> bool {
+    let nar_size = |path: &StorePath| Some(previous.leftovers.get(path)?.nar_size);
+    let Some(dead) = layer.kept.carried.iter().map(nar_size).collect::<Option<Vec<u64>>>() else {
+        return false;
     };
-    Shares { alive, dead: whole - alive }
-}
-
-/// The compressed size of a byte of NAR in the previous image: that of its layers which are needed whole.
-fn ratio(outlook: &Outlook<'_>, previous: &Previous) -> f64 {
-    let paths = &outlook.graph.paths;
-    let index = |path: &StorePath| paths.binary_search_by(|info| info.path.cmp(path)).ok();
-    let (mut compressed, mut nar) = (0.0, 0.0);
-    for layer in &previous.layers {
-        if let Some(alive) = layer.paths.iter().map(index).collect::<Option<Vec<usize>>>() {
-            compressed += layer.compressed_size as f64;
-            nar += outlook.graph.nar_size_of(alive) as f64;
-        }
-    }
-    if nar > 0.0 && compressed > 0.0 { compressed / nar } else { USUAL_RATIO }
+    let dead = dead.into_iter().fold(0, u64::saturating_add);
+    let alive = outlook.graph.nar_size_of(layer.alive.iter().copied());
+    layer.kept.carried.is_empty() || dead as f64 * HORIZON * FRESH_PULLERS < alive as f64
 }

@@ -5,11 +5,14 @@
 //! from `/nix/store` alone, and Nix finds the references itself.
 //!
 //! The front door is [`node_closure`], [`developer_closure`] and [`node_server`]: the first caller builds, later
-//! callers, in this process or another, get the same store paths in milliseconds.
+//! callers, in this process or another, get the same store paths in milliseconds. [`build_closure`] makes other
+//! closures, of other versions too: [`updates`] says which the release has had.
 
 mod closures;
 
 mod package_set;
+
+mod updates;
 
 mod resolution;
 
@@ -29,3 +32,4 @@ pub use closures::{
 };
 pub use package_set::{PackageSet, PackageSetConfig, PackageSetError};
 pub use resolution::ResolutionError;
+pub use updates::{Update, updates};

@@ -13,6 +13,8 @@ use super::version::compare_versions;
 pub(super) struct Package {
     /// Its name.
     pub name: String,
+    /// The source package that it is built from, whose packages are updated together.
+    pub source: String,
     /// Its Debian version.
     pub version: String,
     /// `all`, or the architecture that it was built for.
@@ -96,8 +98,12 @@ fn parse_stanza(stanza: &str) -> Option<Package> {
     let mut depends = parse_relationships(text("Pre-Depends").unwrap_or_default());
     depends.extend(parse_relationships(text("Depends").unwrap_or_default()));
     let priority = text("Priority").unwrap_or_default();
+    let name = text("Package")?;
+    // A source of another version has it in brackets behind its name.
+    let source = text("Source").and_then(|source| source.split(' ').next()).unwrap_or(name);
     Some(Package {
-        name: text("Package")?.to_owned(),
+        name: name.to_owned(),
+        source: source.to_owned(),
         version: text("Version")?.to_owned(),
         architecture: text("Architecture")?.to_owned(),
         sha256: text("SHA256")?.to_owned(),

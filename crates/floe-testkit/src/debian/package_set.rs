@@ -160,7 +160,12 @@ impl PackageSet {
         Ok(())
     }
 
-    fn resolution(&self) -> Result<BTreeMap<String, ResolvedPackage<'_>>, PackageSetError> {
+    /// Returns every version of a package that the release's lists have, the newest first.
+    pub(super) fn versions(&self, package: &str) -> impl Iterator<Item = &str> {
+        self.list.versions(package).iter().map(|package| package.version.as_str())
+    }
+
+    pub(super) fn resolution(&self) -> Result<BTreeMap<String, ResolvedPackage<'_>>, PackageSetError> {
         let roots: Vec<&str> = self.config.roots.iter().map(String::as_str).collect();
         resolve(&self.list, &roots, &self.config.held)
             .map_err(|source| PackageSetError::Resolution { source })

@@ -112,6 +112,9 @@ pub(crate) struct ImageFlags {
     /// The most layers, from 2 to 127 [default: 100]
     #[arg(long, value_name = "NUMBER", value_parser = flag(value::layer_count))]
     max_layers: Option<NonZeroUsize>,
+    /// How often packages change: a file that `floe plan --learn` wrote
+    #[arg(long, value_name = "FILE")]
+    frequencies: Option<PathBuf>,
     /// How layers are compressed: zstd[:LEVEL], gzip[:LEVEL] or none [default: zstd]
     #[arg(long, value_name = "ALGORITHM", value_parser = flag(value::compression))]
     compression: Option<Compression>,
@@ -145,6 +148,7 @@ impl ImageFlags {
             created: self.created,
             max_layers: self.max_layers,
             layering: self.layering,
+            frequencies: self.frequencies,
             compression: self.compression,
             root: given(self.root),
             root_conflicts: self.root_conflicts,

@@ -8,6 +8,7 @@ mod command_line;
 mod global;
 mod image_flags;
 mod platform;
+mod previous;
 mod registry;
 mod selection;
 
@@ -16,6 +17,7 @@ pub(crate) use command_line::{CommandLine, Early};
 pub(crate) use global::{ColorWhen, GlobalArguments, ProgressWhen};
 pub(crate) use image_flags::ImageFlags;
 pub(crate) use platform::{PlatformArguments, this_machine};
+pub(crate) use previous::{PreviousFlags, PreviousName};
 pub(crate) use registry::RegistryArguments;
 pub(crate) use selection::{Selection, SelectionFlags, load_failure};
 

@@ -44,6 +44,11 @@ pub(crate) struct Selection {
 }
 
 impl SelectionFlags {
+    /// The words, where they are not an image and its contents.
+    pub(crate) fn into_words(self) -> Vec<String> {
+        self.image.into_iter().chain(self.contents).collect()
+    }
+
     /// Finds the image that is meant, and all that is asked of it.
     ///
     /// Reads `floe.toml` and the files of `--add-file`. Relative contents of the file come out relative to

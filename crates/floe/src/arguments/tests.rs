@@ -33,7 +33,7 @@ fn flags_say_what_the_file_says() {
         --entrypoint /bin/app --cmd --port --cmd 3000 --env A=1 --env B=2 --required-env C --user 5:6 --workdir /srv \
         --port 3000 --port 53/udp --volume /data --label a=1 --annotation b=2 --stop-signal INT --healthcheck /bin/check \
         --healthcheck-interval 1s --healthcheck-timeout 2s --healthcheck-start-period 3s --healthcheck-retries 4 \
-        --created 7 --platform aarch64-linux --system aarch64-linux --layering popularity --max-layers 9 --compression gzip:1";
+        --created 7 --platform aarch64-linux --system aarch64-linux --layering popularity --max-layers 9 --frequencies /srv/changes --compression gzip:1";
     let text = r#"
         [image.app]
         contents = ["/srv/app"]
@@ -61,6 +61,7 @@ fn flags_say_what_the_file_says() {
         systems = ["aarch64-linux"]
         layering = "popularity"
         max-layers = 9
+        frequencies = "/srv/changes"
         compression = "gzip:1"
     "#;
     let selection = select(flags, directory.path()).expect("a selection");

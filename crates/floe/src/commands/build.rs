@@ -5,28 +5,28 @@ use std::time::Instant;
 
 use clap::Args;
 use floe_destination::registry::PushConfig;
-use floe_destination::{Delivered, DestinationName, Generation, ImageName};
+use floe_destination::{DestinationName, ImageName};
 use floe_image::BlobSink;
 use floe_image::image::{Image, compose};
 use floe_image::layer::Compression;
 use floe_store::tree::LocalTrees;
 use floe_store::{Store, System};
-use serde_json::json;
 
-use crate::arguments::{RegistryArguments, Selection, SelectionFlags};
+use crate::arguments::{PreviousFlags, PreviousName, RegistryArguments, Selection, SelectionFlags};
 use crate::base::{BaseBlobs, Bases};
+use crate::built::Built;
 use crate::configuration::ImageOptions;
 use crate::copying::check_takes_base;
 use crate::doors::{Doors, parse_destinations, references};
+use crate::earlier::{self, Earlier};
 use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, gather, store};
 use crate::hearsay::Hearsay;
 use crate::made_image;
 use crate::places::Places;
-use crate::recipes;
 use crate::recorded::{self, OtherPlatform, Recorded};
-use crate::settings::settings;
-use crate::terminal::{self, Terminal, duration};
+use crate::settings::{settings, wanted_platform};
+use crate::terminal::Terminal;
 use crate::workshop::{Known, Workshop, all_sinks, explain_compose};
 
 const EXAMPLES: &str = "\
@@ -78,6 +78,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TAG", help_heading = "Work")]
     pub(crate) previous_tag: Vec<String>,
     #[command(flatten)]
+    pub(crate) update: PreviousFlags,
+    #[command(flatten)]
     pub(crate) registries: RegistryArguments,
 }
 
@@ -106,12 +108,22 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
         threads: arguments.threads,
         remembers: !arguments.no_memo,
     };
-    let doors = Doors::new(&places, terminal, &arguments.registries, references([], &destinations));
+    let named = arguments.update.previous.as_ref();
+    let references = references(named.and_then(PreviousName::source), &destinations);
+    let doors = Doors::new(&places, terminal, &arguments.registries, references);
     let config = PushConfig { previous_tags: arguments.previous_tag.clone(), ..PushConfig::default() };
     let opened = doors.destinations(&destinations, &config)?;
     let believes = arguments.trust_previous && !arguments.no_memo;
     let hearsay = Hearsay(if believes { &opened } else { &[] });
     let known = Known { recipe: &(), hearsay: &hearsay };
+    let earlier =
+        Earlier { doors: &doors, places: &places, name: &name, platform: wanted_platform(&options) };
+    let replaced = match named {
+        Some(name) => earlier.images(name)?,
+        None if arguments.update.no_previous => Vec::new(),
+        None if destinations.is_empty() => earlier.replaced(),
+        None => opened.iter().flat_map(|place| place.previous_images()).cloned().collect(),
+    };
     let compression = match options.compression {
         Some(compression) => compression,
         None => default_compression(&destinations)?,
@@ -124,7 +136,8 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
         may_lock: !arguments.locked,
     };
     let make = |gathered: &Gathered, sink: &dyn BlobSink| {
-        let mut settings = settings(&options, gathered, &workshop.memo(), &hearsay)?;
+        let previous = earlier::previous(&replaced, gathered, &store);
+        let mut settings = settings(&options, gathered, &workshop.memo(), &hearsay, previous)?;
         settings.base = bases.of_image(&options, &settings.platform, configuration.as_deref())?;
         let draft = compose(&gathered.closure, &settings, &gathered.trees).map_err(explain_compose)?;
         for destination in &destinations {
@@ -142,14 +155,22 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
         let generation = recorded::put(&places, &name, &recorded, terminal)?;
         cache.evict()?;
         let images: Vec<&Image> = recorded.images().collect();
-        return report(terminal, &name, &images, Some(generation), &[], &[], started);
+        let built = Built {
+            name: &name,
+            images: &images,
+            replaced: &replaced,
+            generation: Some(generation),
+            started,
+        };
+        return built.report(&[], &[], terminal);
     }
     let explain = |failure| doors.explain_refusal(failure);
     let make = |gathered| make(gathered, &all_sinks(&opened)).map_err(explain);
     let images = gathered.iter().map(make).collect::<Outcome<Vec<_>>>()?;
     let images: Vec<&Image> = images.iter().collect();
     let delivered = workshop.finish(&images, &name, opened).map_err(explain)?;
-    report(terminal, &name, &images, None, &destinations, &delivered, started)
+    let built = Built { name: &name, images: &images, replaced: &replaced, generation: None, started };
+    built.report(&destinations, &delivered, terminal)
 }
 
 /// The systems to make an image for, each once; `None` alone is whatever the contents are for.
@@ -190,10 +211,11 @@ fn all_trees(store: &Store, gathered: &[Gathered]) -> LocalTrees {
 
 /// The entry of images that were made from what was gathered for each.
 fn recorded_of(images: Vec<Image>, gathered: Vec<Gathered>, store: &Store) -> Outcome<Recorded> {
-    let parts = images.into_iter().zip(gathered).map(|(image, gathered)| OtherPlatform {
-        image,
-        roots: gathered.closure.roots().to_vec(),
-        added: gathered.added,
+    let parts = images.into_iter().zip(gathered).map(|(image, gathered)| {
+        // Paths that a kept layer carries are nobody's reference: the record alone keeps them.
+        let carried = image.store_paths().filter(|path| gathered.closure.info(path).is_none());
+        let roots = gathered.closure.roots().iter().chain(carried).cloned().collect();
+        OtherPlatform { image, roots, added: gathered.added }
     });
     let mut parts = parts.collect::<Vec<_>>().into_iter();
     let OtherPlatform { image, roots, added } =
@@ -214,7 +236,8 @@ fn keep_made(
     let images: Vec<&Image> = recorded.images().collect();
     if destinations.is_empty() {
         let generation = recorded::put(places, name, recorded, terminal)?;
-        return report(terminal, name, &images, Some(generation), &[], &[], started);
+        let built = Built { name, images: &images, replaced: &[], generation: Some(generation), started };
+        return built.report(&[], &[], terminal);
     }
     let trees = recorded.trees();
     let threads = arguments.threads;
@@ -223,7 +246,8 @@ fn keep_made(
     let opened = doors.destinations(destinations, &PushConfig::default())?;
     let explain = |failure| doors.explain_refusal(failure);
     let delivered = workshop.deliver_all(&images, name, opened).map_err(explain)?;
-    report(terminal, name, &images, None, destinations, &delivered, started)
+    let built = Built { name, images: &images, replaced: &[], generation: None, started };
+    built.report(destinations, &delivered, terminal)
 }
 
 /// zstd, unless a destination may be read by docker before version 23, which knows gzip alone.
@@ -253,53 +277,4 @@ pub(super) fn image_name(
     let tag = options.tag.as_deref().unwrap_or("latest");
     let parsed = format!("{name}:{tag}").parse();
     parsed.map_err(|error| Failure::usage(error).hint("name the image with --name, and its tag with --tag"))
-}
-
-/// Says what was made, and where it is.
-fn report(
-    terminal: &Terminal,
-    name: &ImageName,
-    images: &[&Image],
-    generation: Option<Generation>,
-    destinations: &[DestinationName],
-    delivered: &[Delivered],
-    started: Instant,
-) -> Outcome {
-    let digest = recipes::manifests(images.iter().copied())?.top().descriptor.digest;
-    if terminal.is_json() {
-        let places: Vec<_> = delivered
-            .iter()
-            .map(|place| json!({ "location": place.location, "digest": place.manifest.digest, "written": place.written }))
-            .collect();
-        let sizes: u64 = images.iter().map(|image| image.compressed_size()).sum();
-        let layers: usize = images.iter().map(|image| image.layer_count()).sum();
-        let platforms: Vec<_> = images.iter().map(|image| image.config.platform().to_string()).collect();
-        let result = json!({
-            "name": name.to_string(), "digest": digest, "size": sizes, "layers": layers, "generation": generation,
-            "platform": platforms[0], "platforms": platforms, "delivered": places,
-        });
-        // Where standard output carries the image itself, the result goes beside the events.
-        if destinations.iter().any(|place| matches!(place, DestinationName::StandardOutput(_))) {
-            terminal.event(&result);
-            return Ok(());
-        }
-        return terminal.json(&result);
-    }
-    let took = duration(started.elapsed());
-    for (number, image) in images.iter().enumerate() {
-        let platform =
-            if images.len() > 1 { format!("{}  ", image.config.platform()) } else { String::new() };
-        let took = if number + 1 == images.len() { format!(", {took}") } else { String::new() };
-        let (size, layers) = (terminal::size(image.compressed_size()), image.layer_count());
-        terminal.note(format!("{name}  {platform}{size} in {layers} layers{took}"));
-    }
-    terminal.note(digest);
-    if let Some(generation) = generation {
-        let repository = name.repository();
-        terminal.note(format!("recorded as {repository}@{generation}; run it with: floe run {name}"));
-    }
-    for place in delivered {
-        terminal.note(format!("{}  {} written", place.location, terminal::size(place.written)));
-    }
-    Ok(())
 }

@@ -194,7 +194,7 @@ impl Site {
     fn assemble(&self, terminal: &Terminal, sink: &dyn BlobSink) -> Outcome<(ImageName, Image)> {
         let workshop = self.workshop(terminal);
         let name = image_name(None, &self.options, &self.gathered)?;
-        let mut settings = settings(&self.options, &self.gathered, &workshop.memo(), &())?;
+        let mut settings = settings(&self.options, &self.gathered, &workshop.memo(), &(), None)?;
         // The base lies in the store as well: nothing is locked, and no registry is asked.
         let registries = RegistryArguments::default();
         let bases = Bases {

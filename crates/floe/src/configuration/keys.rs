@@ -182,6 +182,11 @@ pub(super) const KEYS: &[Key<Entry>] = &[
         read: |reader, item, entry| set(&mut entry.options.max_layers, max_layers(reader, item)),
     },
     Key {
+        name: "frequencies", form: "a path", default: "nothing is known", synonyms: &["changes"],
+        summary: "A file that says how often packages change, as `floe plan --learn` writes it",
+        read: |reader, item, entry| set(&mut entry.options.frequencies, reader.value(item, value::file)),
+    },
+    Key {
         name: "compression", form: "a string", default: "`\"zstd\"`", synonyms: &["compressor", "compress"],
         summary: "How layers are compressed: `\"zstd:9\"`, `\"gzip:6\"`, `\"none\"`",
         read: |reader, item, entry| set(&mut entry.options.compression, reader.value(item, value::compression)),

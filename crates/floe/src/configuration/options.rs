@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use floe_image::image::InheritedField;
 use floe_image::layer::root_tree::{Conflicts, RootEntry};
@@ -54,6 +54,8 @@ pub(crate) struct ImageOptions {
     pub(crate) max_layers: Option<NonZeroUsize>,
     /// How store paths are shared out over layers.
     pub(crate) layering: Option<Strategy>,
+    /// A file that says how often packages change.
+    pub(crate) frequencies: Option<PathBuf>,
     /// How layers are compressed.
     pub(crate) compression: Option<Compression>,
     /// What is linked into `/`.
@@ -95,6 +97,7 @@ impl ImageOptions {
             created: self.created.or(base.created),
             max_layers: self.max_layers.or(base.max_layers),
             layering: self.layering.or(base.layering),
+            frequencies: self.frequencies.or(base.frequencies),
             compression: self.compression.or(base.compression),
             root: self.root.or(base.root),
             root_conflicts: self.root_conflicts.or(base.root_conflicts),
@@ -105,13 +108,18 @@ impl ImageOptions {
         }
     }
 
-    /// The same options with relative contents placed in `directory`.
+    /// The same options with relative contents and files placed in `directory`.
     pub(crate) fn within(self, directory: &Path) -> Self {
         let place = |contents: Vec<Content>| -> Vec<Content> {
             contents.into_iter().map(|content| content.within(directory)).collect()
         };
-        let base = self.base.map(|base| base.within(directory));
-        Self { base, contents: self.contents.map(place), root: self.root.map(place), ..self }
+        Self {
+            base: self.base.map(|base| base.within(directory)),
+            contents: self.contents.map(place),
+            root: self.root.map(place),
+            frequencies: self.frequencies.map(|file| directory.join(file)),
+            ..self
+        }
     }
 }
 

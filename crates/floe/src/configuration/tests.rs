@@ -43,6 +43,7 @@ fn reads_every_key() {
         systems = ["x86_64-linux", "aarch64-linux"]
         layering = "popularity"
         max-layers = 20
+        frequencies = "changes"
         compression = "gzip:9"
         "#,
     );

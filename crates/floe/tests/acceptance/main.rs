@@ -22,3 +22,4 @@ mod root;
 mod shared_images;
 mod store;
 mod templates;
+mod updates;

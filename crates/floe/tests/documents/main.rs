@@ -192,3 +192,8 @@ fn nix_of_debian(folder: &Path) -> [(String, String); 2] {
     let settings = settings.replace("flake-registry =", &format!("flake-registry = {registry}"));
     [("NIX_CONFIG".to_owned(), settings), (PROGRAMS.to_owned(), folder.display().to_string())]
 }
+
+#[test]
+fn the_page_on_layering_shows_what_floe_says() {
+    check("docs/layering.md");
+}

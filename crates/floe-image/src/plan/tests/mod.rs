@@ -32,7 +32,7 @@ fn described(text: &str) -> Vec<Described> {
     text.lines().filter(|line| !line.trim().is_empty()).map(path).collect()
 }
 
-/// The closure of paths whose hashes come from their names and `salt`; roots are what nothing refers to.
+/// The closure of paths whose hashes come from their names and `salt`; roots are what nothing refers to, by name.
 fn closure(paths: &[Described], salt: u64) -> Closure {
     let infos = paths.iter().map(|(name, nar_size, references)| PathInfo {
         path: store_path(name, salt),
@@ -42,7 +42,11 @@ fn closure(paths: &[Described], salt: u64) -> Closure {
         deriver: None,
         content_address: None,
     });
-    Closure::of_all(StoreDir::default(), infos).expect("every reference is there")
+    let closure = Closure::of_all(StoreDir::default(), infos).expect("every reference is there");
+    let mut roots = closure.roots().to_vec();
+    roots.sort_by(|left, right| left.name().cmp(right.name()));
+    let infos: Vec<PathInfo> = closure.paths().cloned().collect();
+    Closure::new(StoreDir::default(), roots, infos).expect("the same paths")
 }
 
 fn store_path(name: &str, salt: u64) -> StorePath {

@@ -121,3 +121,41 @@ fn keeps_outputs_of_one_package_together() {
     let layers = layer_of(&plan);
     assert_eq!(layers["curl-8.0.1"], layers["curl-8.0.1-bin"]);
 }
+
+/// A shell and many small libraries, some of which need a large one.
+fn many_libraries(count: usize) -> Vec<super::Described> {
+    let library = |number: usize| {
+        let needs = if number.is_multiple_of(3) { "engine-1.0" } else { "glibc-2.36" };
+        (format!("lib{number}-1.0"), 20_000 + number as u64, vec![needs.to_owned()])
+    };
+    let libraries: Vec<super::Described> = (0..count).map(library).collect();
+    let mut paths = described(
+        "engine-1.0 9000000: glibc-2.36
+         glibc-2.36 30000000:",
+    );
+    paths.push(("app-1.0".to_owned(), 1_000, libraries.iter().map(|(name, ..)| name.clone()).collect()));
+    paths.extend(libraries);
+    paths
+}
+
+#[test]
+fn moves_one_part_when_one_path_of_many_joins() {
+    let policy = policy(Strategy::Stable, 20);
+    let (before, after) = (many_libraries(200), many_libraries(201));
+    let (before, after) = (plan(&closure(&before, 1), &policy), plan(&closure(&after, 2), &policy));
+    let (before, after) = (names(&before), names(&after));
+    assert!(after.iter().any(|layer| layer == "engine-1.0") && after.iter().any(|layer| layer == "app-1.0"));
+    // The part that it joins, and the application that needs it.
+    let moved: Vec<&String> = after.iter().filter(|layer| !before.contains(layer)).collect();
+    assert!(moved.len() <= 1, "{moved:?}");
+    // What needs the engine is apart from what does not.
+    let needs_engine = |name: &str| {
+        let number = name.strip_prefix("lib").and_then(|rest| rest.strip_suffix("-1.0"));
+        number.and_then(|number| number.parse::<usize>().ok()).map(|number| number.is_multiple_of(3))
+    };
+    for layer in &after {
+        let mut kinds: Vec<bool> = layer.split(' ').filter_map(needs_engine).collect();
+        kinds.dedup();
+        assert!(kinds.len() <= 1, "{layer}");
+    }
+}

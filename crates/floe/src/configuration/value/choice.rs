@@ -1,6 +1,7 @@
-//! How layers and the root are made: one of a few words, or a count.
+//! How layers and the root are made: one of a few words, a count, or a file that tells.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use floe_image::image::InheritedField;
 use floe_image::layer::root_tree::Conflicts;
@@ -44,6 +45,14 @@ pub(crate) fn layer_count(text: &str) -> Result<NonZeroUsize, BadValue> {
                 format!("a number from {FEWEST_LAYERS} to {MOST_LAYERS}"),
             )
         })
+}
+
+/// Reads the path of a file; whether it is there shows when it is read.
+pub(crate) fn file(text: &str) -> Result<PathBuf, BadValue> {
+    if text.is_empty() {
+        return Err(BadValue::new(text, "a file", "a path"));
+    }
+    Ok(PathBuf::from(text))
 }
 
 fn one_of<T, const N: usize>(text: &str, what: &str, known: [(&str, T); N]) -> Result<T, BadValue> {

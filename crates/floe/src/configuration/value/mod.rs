@@ -16,7 +16,7 @@ mod root_file;
 mod signal;
 
 pub(crate) use base_name::BaseName;
-pub(crate) use choice::{inherited_field, layer_count, layering, root_conflicts};
+pub(crate) use choice::{file, inherited_field, layer_count, layering, root_conflicts};
 pub(crate) use compression::compression;
 pub(crate) use container::{
     absolute_path, healthcheck_test, owner, platform, system, variable, variable_name,

@@ -2,7 +2,7 @@
 //! 2.8 and the test kit's own registry.
 
 mod commands;
-mod home;
+pub(crate) mod home;
 mod logins;
 mod readers;
 mod secrets;
