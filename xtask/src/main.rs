@@ -10,6 +10,8 @@ mod closure;
 
 mod build_init;
 
+mod rounds;
+
 mod demo;
 
 mod bench;
@@ -35,6 +37,7 @@ usage: cargo xtask COMMAND
   test [STEP...]                   runs all steps of the test command, or only the named ones
   closure NAME                     builds a closure that tests share and prints its root store paths
   build-init [ARCHITECTURE...]     builds the static floe-init for images, prints where it is and its size
+  rounds                           kills seeders of a volume 300 times and looks at what is left
   bench [build|registry]           times floe beside its peers and writes docs/benchmarks.md
   bench layers                     compares ways of layering and writes docs/layering.md
   demo                             packs a web server of Node, runs it hardened and fetches its page
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         ["test", steps @ ..] => test::run(steps),
         ["closure", name] => closure::run(name),
         ["build-init", architectures @ ..] => build_init::run(architectures),
+        ["rounds"] => rounds::run(),
         ["demo"] => demo::run(),
         ["bench", "layers"] => bench::layers::run(),
         ["bench", parts @ ..] => bench::run(parts),

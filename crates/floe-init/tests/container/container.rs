@@ -49,7 +49,7 @@ impl Container {
         fs::copy(static_init(), container.root().join("floe/init")).expect("the static floe-init");
         let busybox = program::find("busybox").expect("busybox: `cargo xtask install` installs it");
         fs::copy(busybox, container.root().join("bin/busybox")).expect("a program");
-        for name in ["sh", "env", "sleep", "kill", "id", "cat", "stty", "test"] {
+        for name in ["sh", "env", "sleep", "kill", "id", "cat", "stty", "test", "grep", "readlink"] {
             symlink("busybox", container.root().join("bin").join(name)).expect("a link");
         }
         container

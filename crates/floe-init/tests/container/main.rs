@@ -4,5 +4,6 @@ mod container;
 
 mod environment;
 mod first_process;
+mod nix;
 mod volume;
 mod waiting;
