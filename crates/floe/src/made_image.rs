@@ -71,7 +71,11 @@ fn recipe(
     if !gathered.added.is_empty() || !gathered.root.is_empty() {
         return Ok(None);
     }
-    if let Some(recipe) = RecipeFile::read_if_recipe(&location(store, root))? {
+    let file = location(store, root);
+    // What is not there is no recipe either: packing says which path is missing.
+    if file.is_file()
+        && let Some(recipe) = RecipeFile::read_if_recipe(&file)?
+    {
         return Ok(Some(recipe));
     }
     if !root.name().ends_with(ARCHIVE_ENDING) {
