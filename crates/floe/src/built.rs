@@ -86,10 +86,14 @@ impl Built<'_> {
         Ok(())
     }
 
-    /// Nothing where no other image's blobs are known.
+    /// Nothing where no other image's blobs are known, or all that there is was there before.
     fn update(&self) -> Option<Update> {
         let held: BTreeSet<Digest> = self.replaced.iter().flat_map(|image| &image.blobs).copied().collect();
-        if held.is_empty() {
+        let is_held = |image: &&Image| {
+            let manifest = image.manifest();
+            manifest.layers.iter().chain([&manifest.config]).all(|blob| held.contains(&blob.digest))
+        };
+        if held.is_empty() || self.images.iter().all(is_held) {
             return None;
         }
         let layers = self.images.iter().flat_map(|image| image.every_layer());

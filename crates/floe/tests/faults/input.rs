@@ -42,12 +42,12 @@ fn destinations() {
         &["build", "app", "--to", "oci:/proc/layout"],
     ]), @r#"
     $ floe build app --to floppy:disk
-    error: 'floppy:disk' is not a destination: expected oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, - (standard output), podman:[NAME], docker:[NAME], containerd:[NAME] or docker://REFERENCE
+    error: 'floppy:disk' is not a destination: expected oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, - (standard output), podman:[NAME], docker:[NAME], containerd:[NAME], docker://REFERENCE or recorded:[NAME]
     hint: write a layout with oci:DIR, a file with docker-archive:FILE, or load it: podman:
     exit code: 2
 
     $ floe build app --to oci:
-    error: 'oci:' names no path: expected oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, - (standard output), podman:[NAME], docker:[NAME], containerd:[NAME] or docker://REFERENCE
+    error: 'oci:' names no path: expected oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, - (standard output), podman:[NAME], docker:[NAME], containerd:[NAME], docker://REFERENCE or recorded:[NAME]
     hint: write a layout with oci:DIR, a file with docker-archive:FILE, or load it: podman:
     exit code: 2
 
@@ -57,7 +57,7 @@ fn destinations() {
     exit code: 2
 
     $ floe build app --to podman:App
-    error: 'podman:App' names no image in an engine
+    error: 'podman:App' names no image
       caused by: cannot use 'App' as an image's name
       caused by: 'App' is not an image reference: a repository is written in lower case
     hint: images are called such as app, team/app:1.0 or registry.example.com/team/app:1.0
