@@ -6,7 +6,7 @@
 //!
 //! The front door is [`node_closure`], [`developer_closure`] and [`node_server`]: the first caller builds, later
 //! callers, in this process or another, get the same store paths in milliseconds. [`build_closure`] makes other
-//! closures, of other versions too: [`updates`] says which the release has had.
+//! closures, of other versions too: [`updates()`] says which the release has had.
 
 mod closures;
 
