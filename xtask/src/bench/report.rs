@@ -19,7 +19,8 @@ peer's, run by run, so below 1 floe is faster.
 const PUSHES: &str = "\
 Into distribution 2.8 on this machine, which shares the processors. Cold, the registry is empty and floe has no memo,
 record or cache: it reads the store, checks every path's NAR hash, packs, compresses and sends. `skopeo copy` reads an
-uncompressed docker-archive of the same image, which has to be made first, and compresses and sends.
+uncompressed docker-archive of the same image, which has to be made first, and compresses and sends. Each uses its own
+default level: zstd 3 both, gzip 3 (floe) and skopeo's. Making the archive, which floe does not need, is not counted.
 ";
 
 /// What is said of builds.

@@ -30,6 +30,9 @@ const PROGRESS: [&str; 3] = ["packing layers: ", "reading ", "extracting: "];
 /// The variable that names a folder of programs which come before this machine's.
 const PROGRAMS: &str = "FLOE_DOCUMENT_PROGRAMS";
 
+/// Set, it makes a document whose commands say what is expected show this run's digests, sizes and times.
+const REWRITE: &str = "FLOE_REWRITE_DOCUMENTS";
+
 /// The folder that a document's commands run in: `result` as `nix build` leaves it, a plain site, and `debian`, an OCI
 /// layout to build upon.
 fn project() -> tempfile::TempDir {
@@ -44,8 +47,12 @@ fn project() -> tempfile::TempDir {
     folder
 }
 
+fn document_path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
+}
+
 fn document(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+    let path = document_path(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
 }
 
@@ -57,6 +64,7 @@ fn check(name: &str) {
 /// As [`check`], in a project that was made before and with more environment variables.
 fn check_in(name: &str, project: &tempfile::TempDir, variables: &[(String, String)]) {
     let text = document(name);
+    let mut written = text.clone();
     let program = PathBuf::from(env!("CARGO_BIN_EXE_floe"));
     let programs = program.parent().expect("the program lies in a folder");
     let search = format!("{}:{}", programs.display(), std::env::var("PATH").expect("a search path"));
@@ -87,11 +95,15 @@ fn check_in(name: &str, project: &tempfile::TempDir, variables: &[(String, Strin
                 let folder = project.path().canonicalize().expect("the folder is there");
                 let said = said.replace(&format!("{}/", folder.display()), "./");
                 assert_eq!(formless(&said), formless(&expected), "{name}: {line}\n{said}");
+                written = written.replacen(&format!("$ {line}\n{expected}"), &format!("$ {line}\n{said}"), 1);
                 commands += 1;
             }
         }
     }
     assert!(commands > 0, "{name} shows no command: the reader of its blocks is broken");
+    if std::env::var_os(REWRITE).is_some() {
+        std::fs::write(document_path(name), written).expect("the document can be written");
+    }
 }
 
 #[test]
