@@ -21,6 +21,10 @@ Into distribution 2.8 on this machine, which shares the processors. Cold, the re
 record or cache: it reads the store, checks every path's NAR hash, packs, compresses and sends. `skopeo copy` reads an
 uncompressed docker-archive of the same image, which has to be made first, and compresses and sends. Each uses its own
 default level: zstd 3 both, gzip 3 (floe) and skopeo's. Making the archive, which floe does not need, is not counted.
+
+Wanted were three times skopeo's speed with zstd and one and a half with gzip, the copy alone counted. Both processors
+are busy all the time: about half of floe's with zstd itself, a quarter with the three hashes, and the registry takes
+more beside it. Three times as fast would leave less than the compressor alone needs.
 ";
 
 /// What is said of builds.
