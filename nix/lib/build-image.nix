@@ -10,13 +10,11 @@
 let
   check = import ./check.nix;
   fields = import ./fields.nix;
+  forms = import ./forms.nix;
   fromConfig = import ./oci-config.nix;
 
   buildFields = fields // {
-    config = {
-      form = "an attribute set of OCI's words such as { Cmd = [ \"/bin/app\" ]; }";
-      accepts = builtins.isAttrs;
-    };
+    config = forms.ociConfig;
     output = {
       form = "\"archive\" or \"recipe\"";
       accepts =
@@ -34,14 +32,8 @@ let
       form = "the system that packs the image, such as \"x86_64-linux\"";
       accepts = builtins.isString;
     };
-    meta = {
-      form = "an attribute set";
-      accepts = builtins.isAttrs;
-    };
-    passthru = {
-      form = "an attribute set";
-      accepts = builtins.isAttrs;
-    };
+    meta = forms.attributes;
+    passthru = forms.attributes;
   };
   notKeys = [
     "config"

@@ -9,27 +9,20 @@
 let
   check = import ./check.nix;
   drop-in = import ./drop-in.nix;
+  forms = import ./forms.nix;
 
   compressors = {
     gz = "gzip";
     zstd = "zstd";
     none = "none";
   };
-  isContent = value: builtins.isPath value || value ? outPath;
-  contents = {
-    form = "a package or a list of packages";
-    accepts = value: isContent value || builtins.isList value;
-  };
 
   script = "floe runs no scripts: put small files into `files` of floe's own buildImage, and what a script makes into a package among the contents";
   base = "an archive with one image says itself which it is";
 
   layered = drop-in.fields // {
-    inherit contents;
-    maxLayers = {
-      form = "a number from 2 to 127";
-      accepts = value: builtins.isInt value && value >= 2 && value <= 127;
-    };
+    inherit (forms) contents;
+    maxLayers = forms.numberWithin 2 127;
     extraCommands = {
       refuse = script;
       unless = [ "" ];
@@ -46,10 +39,7 @@ let
       refuse = "an image of floe holds what its programs refer to; mount /nix/store into a container to try without";
       unless = [ true ];
     };
-    includeNixDB = {
-      refuse = "floe writes no Nix database into an image that it makes in a derivation";
-      unless = [ false ];
-    };
+    includeNixDB = drop-in.database;
     mtime = {
       refuse = "files in layers have the store's own time, one second after 1970 began, so that layers stay equal";
       unless = [
@@ -69,8 +59,8 @@ let
   };
 
   whole = drop-in.fields // {
-    copyToRoot = contents;
-    inherit contents;
+    copyToRoot = forms.contents;
+    inherit (forms) contents;
     inherit (layered)
       extraCommands
       includeNixDB
@@ -85,8 +75,8 @@ let
       unless = [ false ];
     };
     # There is no virtual machine whose size would matter.
-    diskSize = drop-in.noMachine;
-    buildVMMemorySize = drop-in.noMachine;
+    diskSize = forms.number;
+    buildVMMemorySize = forms.number;
   };
 
   compressor = {

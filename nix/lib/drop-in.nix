@@ -1,44 +1,21 @@
 # What the drop-in functions share: arguments that dockerTools and nix2container have alike, and their defaults.
 let
-  number = {
-    form = "a number";
-    accepts = builtins.isInt;
-  };
+  forms = import ./forms.nix;
 in
 rec {
   toList = value: if builtins.isList value then value else [ value ];
 
   fields = {
-    name = {
-      form = "a string such as \"app\"";
-      accepts = builtins.isString;
-    };
-    tag = {
-      form = "a string such as \"1.0\"";
-      accepts = builtins.isString;
-    };
-    config = {
-      form = "an attribute set of OCI's words such as { Cmd = [ \"/bin/app\" ]; }";
-      accepts = builtins.isAttrs;
-    };
+    name = forms.text "app";
+    tag = forms.text "1.0";
+    config = forms.ociConfig;
     created = (import ./fields.nix).created;
-    fromImage = {
-      form = "an image of floe, or an archive that `docker load` takes";
-      accepts = value: builtins.isPath value || value ? outPath;
-    };
-    architecture = {
-      form = "a string such as \"arm64\"";
-      accepts = builtins.isString;
+    fromImage = forms.archive;
+    architecture = forms.text "arm64" // {
       synonyms = [ "arch" ];
     };
-    meta = {
-      form = "an attribute set";
-      accepts = builtins.isAttrs;
-    };
-    passthru = {
-      form = "an attribute set";
-      accepts = builtins.isAttrs;
-    };
+    meta = forms.attributes;
+    passthru = forms.attributes;
   };
 
   rootOwns = {
@@ -49,7 +26,10 @@ rec {
     refuse = "layers name owners by number alone";
     unless = [ "root" ];
   };
-  noMachine = number;
+  database = {
+    refuse = "floe writes no Nix database into an image that it makes in a derivation";
+    unless = [ false ];
+  };
 
   # The arguments that mean the same in both, as those of floe's own buildImage. Like their images, these run as root.
   common =

@@ -3,6 +3,7 @@
 # Types are checked while evaluating; ports, users, durations and the like are read by the builder, by the same rules as in
 # floe.toml. `inherits` is not here: `//` joins attribute sets.
 let
+  forms = import ./forms.nix;
   isText = builtins.isString;
   isNumber = builtins.isInt;
   isTextOrNumber = value: isText value || isNumber value;
@@ -166,9 +167,7 @@ in
       "nixery"
     ];
   };
-  max-layers = {
-    form = "a number from 2 to 127";
-    accepts = value: isNumber value && value >= 2 && value <= 127;
+  max-layers = forms.numberWithin 2 127 // {
     synonyms = [ "maxLayers" ];
   };
   compression = {

@@ -3,13 +3,9 @@
 let
   check = import ./check.nix;
   drop-in = import ./drop-in.nix;
+  forms = import ./forms.nix;
   inherit (drop-in) toList;
 
-  isContent = value: builtins.isPath value || value ? outPath;
-  contents = {
-    form = "a package or a list of packages";
-    accepts = value: isContent value || builtins.isList value;
-  };
   perms = {
     form = "a list of attribute sets such as { path = root; regex = \".*\"; mode = \"0644\"; }";
     accepts =
@@ -20,18 +16,10 @@ let
     accepts = value: builtins.isList value && builtins.all (layer: layer.isFloeLayer or false) value;
   };
   # One layer more holds what stands outside the store.
-  maxLayers = {
-    form = "a number from 1 to 126";
-    accepts = value: builtins.isInt value && value >= 1 && value <= 126;
-  };
-
-  database = {
-    refuse = "floe writes no Nix database into an image that it makes in a derivation";
-    unless = [ false ];
-  };
+  maxLayers = forms.numberWithin 1 126;
 
   imageFields = drop-in.fields // {
-    copyToRoot = contents;
+    copyToRoot = forms.contents;
     inherit layers maxLayers perms;
     arch = drop-in.fields.architecture;
     # The whole config of the base is inherited, the environment too.
@@ -39,7 +27,7 @@ let
       form = "true or false";
       accepts = builtins.isBool;
     };
-    initializeNixDatabase = database;
+    initializeNixDatabase = drop-in.database;
     nixUid = drop-in.rootOwns;
     nixGid = drop-in.rootOwns;
   };
@@ -49,7 +37,7 @@ let
       form = "a list of packages";
       accepts = builtins.isList;
     };
-    copyToRoot = contents;
+    copyToRoot = forms.contents;
     inherit layers maxLayers perms;
     reproducible = {
       refuse = "floe packs a layer from the store when its bytes are asked for, and refuses a path whose bytes have changed";
