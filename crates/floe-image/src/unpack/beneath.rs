@@ -70,15 +70,7 @@ impl Beneath {
     ) -> io::Result<()> {
         let (parent, name) = self.parent(path)?;
         fs::symlinkat(target, parent, name)?;
-        if let Some(Owner { uid, gid }) = metadata.owner {
-            fs::chownat(
-                parent,
-                name,
-                Some(Uid::from_raw(uid)),
-                Some(Gid::from_raw(gid)),
-                AtFlags::SYMLINK_NOFOLLOW,
-            )?;
-        }
+        set_owner(parent, name, metadata.owner)?;
         Ok(fs::utimensat(parent, name, &times(metadata.modified), AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
@@ -100,15 +92,7 @@ impl Beneath {
         let (parent, name) = self.parent(path)?;
         fs::mknodat(parent, name, kind, FILE_MODE, fs::makedev(major, minor))?;
         // A device must not be opened to change it; nobody else can put another node in its place here.
-        if let Some(Owner { uid, gid }) = metadata.owner {
-            fs::chownat(
-                parent,
-                name,
-                Some(Uid::from_raw(uid)),
-                Some(Gid::from_raw(gid)),
-                AtFlags::SYMLINK_NOFOLLOW,
-            )?;
-        }
+        set_owner(parent, name, metadata.owner)?;
         fs::chmodat(parent, name, Mode::from_raw_mode(metadata.mode), AtFlags::empty())?;
         Ok(fs::utimensat(parent, name, &times(metadata.modified), AtFlags::SYMLINK_NOFOLLOW)?)
     }
@@ -164,6 +148,13 @@ pub(super) fn set_metadata(node: BorrowedFd<'_>, metadata: &Metadata) -> io::Res
     }
     fs::fchmod(node, Mode::from_raw_mode(metadata.mode))?;
     Ok(fs::futimens(node, &times(metadata.modified))?)
+}
+
+/// Sets the owner of what cannot be opened to be changed: a symlink, a device.
+fn set_owner(parent: BorrowedFd<'_>, name: &[u8], owner: Option<Owner>) -> io::Result<()> {
+    let Some(Owner { uid, gid }) = owner else { return Ok(()) };
+    let (user, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    Ok(fs::chownat(parent, name, user, group, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 fn times(modified: i64) -> Timestamps {

@@ -8,9 +8,9 @@ use floe_image::layer::{Knowledge, Layer, MemoKey};
 use floe_image::oci::{Config, Descriptor, Digest};
 use reqwest::Method;
 
-use super::auth::Scope;
-use super::exchange::Call;
-use super::push::PushSession;
+use super::session::PushSession;
+use crate::registry::auth::Scope;
+use crate::registry::exchange::Call;
 use crate::{MAX_DOCUMENT, ParsedManifest};
 
 /// The layers of the images that the target's tag named before, by their memo keys. They are read when they are first
@@ -26,7 +26,7 @@ impl Knowledge for PushSession {
 }
 
 impl PushSession {
-    pub(super) fn previous_images(&self) -> &PreviousImages {
+    pub(in crate::registry) fn previous_images(&self) -> &PreviousImages {
         self.previous_images.get_or_init(|| {
             let mut images = PreviousImages::default();
             // What cannot be read teaches nothing; when the registry is at fault, the push itself will say so.

@@ -11,8 +11,9 @@ use floe_image::oci::Descriptor;
 use floe_image::{BlobError, BlobSink, BlobWriter};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::blob_upload::BlobUpload;
-use super::push::{PushError, PushSession};
+use super::manifests::PushError;
+use super::session::PushSession;
+use crate::registry::blob_upload::BlobUpload;
 
 impl BlobSink for PushSession {
     fn holds(&self, blob: &Descriptor) -> Result<bool, BlobError> {
