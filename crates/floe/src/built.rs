@@ -9,7 +9,7 @@ use floe_image::oci::Digest;
 use serde_json::json;
 
 use crate::failure::Outcome;
-use crate::recipes;
+use crate::recorded::recipes;
 use crate::terminal::{Terminal, duration, size};
 
 /// What was made.

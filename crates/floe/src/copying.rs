@@ -11,11 +11,11 @@ use floe_image::oci::{Descriptor, Index, MediaType, Platform};
 use serde_json::json;
 
 use crate::arguments::{PlatformArguments, RegistryArguments};
-use crate::doors::{Doors, explain_delivery, mount_sources, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
-use crate::recording::Recording;
+use crate::recorded::elsewhere::Recording;
 use crate::terminal::{Terminal, size};
+use crate::transports::{Transports, explain_delivery, mount_sources, references};
 use crate::watch::Watch;
 
 /// Copies what a source names to destinations, and says where it is.
@@ -27,11 +27,12 @@ pub(crate) fn copy(
     terminal: &Terminal,
 ) -> Outcome {
     let places = Places::find()?;
-    let doors = Doors::new(&places, terminal, registries, references([source_name], destination_names));
+    let transports =
+        Transports::new(&places, terminal, registries, references([source_name], destination_names));
     let progress = terminal.progress();
     progress.phase("reading manifests");
-    let source = doors.source(source_name)?;
-    let manifests = choose(source.as_ref(), source_name, platforms, &doors, terminal)?;
+    let source = transports.source(source_name)?;
+    let manifests = choose(source.as_ref(), source_name, platforms, &transports, terminal)?;
     drop(progress);
     for name in destination_names {
         check_takes(name, Some(source_name), &manifests, terminal)?;
@@ -39,15 +40,15 @@ pub(crate) fn copy(
     let is_record = |name: &&DestinationName| matches!(name, DestinationName::Record(_));
     let names: Vec<DestinationName> =
         destination_names.iter().filter(|name| !is_record(name)).cloned().collect();
-    let open = |name| doors.destination(name, mount_sources(source_name, name, &manifests)?);
+    let open = |name| transports.destination(name, mount_sources(source_name, name, &manifests)?);
     let destinations = names.iter().map(open).collect::<Outcome<Vec<_>>>()?;
     if !names.is_empty() {
-        deliver(source.as_ref(), &manifests, &names, destinations, &doors, terminal)?;
+        deliver(source.as_ref(), &manifests, &names, destinations, &transports, terminal)?;
     }
     for name in destination_names {
         if let DestinationName::Record(name) = name {
             let recording = Recording { source: source.as_ref(), source_name, places: &places, terminal };
-            recording.record(&manifests, name.as_ref(), &doors)?;
+            recording.record(&manifests, name.as_ref(), &transports)?;
         }
     }
     Ok(())
@@ -59,13 +60,13 @@ pub(crate) fn deliver(
     manifests: &Manifests,
     names: &[DestinationName],
     destinations: Vec<Box<dyn Destination>>,
-    doors: &Doors<'_>,
+    transports: &Transports<'_>,
     terminal: &Terminal,
 ) -> Outcome {
     let progress = terminal.progress();
     progress.phase("copying");
     let copied = floe_destination::copy(source, manifests, None, destinations, &Watch(progress));
-    let delivered = copied.map_err(|error| doors.explain_delivery(error))?;
+    let delivered = copied.map_err(|error| transports.explain_delivery(error))?;
     report(&delivered, names, terminal)
 }
 
@@ -74,12 +75,12 @@ fn choose(
     source: &dyn ImageSource,
     name: &SourceName,
     platforms: &PlatformArguments,
-    doors: &Doors<'_>,
+    transports: &Transports<'_>,
     terminal: &Terminal,
 ) -> Outcome<Manifests> {
     let wanted = platforms.wanted();
     let selection = if platforms.all { Selection::All } else { Selection::Platform(wanted.clone()) };
-    let explain = |error| doors.explain_documents(error);
+    let explain = |error| transports.explain_documents(error);
     let manifests = Manifests::read(source, source.root(), &selection).map_err(explain)?;
     let is_index = source.root().media_type.is_index();
     if is_index && !platforms.all && platforms.platform.is_none() {

@@ -6,9 +6,9 @@ use std::thread::ScopedJoinHandle;
 use floe_destination::{Delivered, Destination, ImageName, Manifests};
 use floe_image::BlobSource;
 
-use crate::doors::explain_delivery;
 use crate::failure::Outcome;
 use crate::terminal::Terminal;
+use crate::transports::explain_delivery;
 
 /// Destinations that are finished one after the other, each with its place in the whole order.
 type Queue = Vec<(usize, Box<dyn Destination>)>;

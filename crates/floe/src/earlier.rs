@@ -16,11 +16,11 @@ use floe_store::{PathInfo, Store, StorePath};
 use serde::Deserialize;
 
 use crate::arguments::PreviousName;
-use crate::doors::Doors;
 use crate::failure::{Failure, Outcome};
 use crate::gather::Gathered;
 use crate::places::Places;
 use crate::recorded;
+use crate::transports::Transports;
 
 /// Bytes of a plan or of frequencies at most: far more than any real one.
 const LARGEST_FILE: u64 = 64_000_000;
@@ -28,7 +28,7 @@ const LARGEST_FILE: u64 = 64_000_000;
 /// Where earlier images are looked for.
 pub(crate) struct Earlier<'a> {
     /// Every place that they may be in.
-    pub(crate) doors: &'a Doors<'a>,
+    pub(crate) transports: &'a Transports<'a>,
     /// floe's folders.
     pub(crate) places: &'a Places,
     /// The image that is planned now.
@@ -65,9 +65,9 @@ impl Earlier<'_> {
     }
 
     fn source(&self, name: &SourceName) -> Outcome<PreviousImage> {
-        let source = self.doors.source(name)?;
+        let source = self.transports.source(name)?;
         let documents = Documents::read(&*source, source.root(), &self.platform)
-            .map_err(|error| self.doors.explain_documents(error))?;
+            .map_err(|error| self.transports.explain_documents(error))?;
         let mut images = PreviousImages::default();
         images.add(&documents.manifest, &documents.config);
         let image = images.images().first().cloned().unwrap_or_default();

@@ -12,7 +12,6 @@
     reason = "doc comments of arguments are help texts: NAME[:TAG] names an optional part, not an item"
 )]
 
-mod application;
 mod arguments;
 pub mod configuration;
 
@@ -22,23 +21,18 @@ pub mod base;
 mod built;
 mod copying;
 mod delivery;
-mod doors;
 mod earlier;
 mod environment;
+mod flake;
 mod gather;
 mod hearsay;
 mod looking;
-mod made_image;
-mod permissions;
 mod places;
-mod recipe_file;
-mod recipes;
 mod recorded;
-mod recorded_source;
-mod recording;
 mod registries;
 mod settings;
 mod tee;
+mod transports;
 mod watch;
 mod workshop;
 
@@ -69,8 +63,9 @@ fn run() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     // What cannot be read may still ask for JSON, and whoever reads it should get it.
     let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    let command_line =
-        application::expanded(words).map_err(Early::Failure).and_then(|words| CommandLine::read(&words));
+    let command_line = flake::application::expanded(words)
+        .map_err(Early::Failure)
+        .and_then(|words| CommandLine::read(&words));
     let (terminal, outcome): (Terminal, Outcome) = match command_line {
         Ok(command_line) => {
             let terminal = Terminal::new(&command_line.global);

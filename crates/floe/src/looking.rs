@@ -7,11 +7,11 @@ use floe_destination::{
 use floe_image::oci::{Platform, Reference};
 
 use crate::arguments::{RegistryArguments, this_machine};
-use crate::doors::{Doors, parse_source, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded;
 use crate::terminal::Terminal;
+use crate::transports::{Transports, parse_source, references};
 
 /// What an image's documents are asked for with.
 #[derive(Args, Clone, Debug)]
@@ -45,24 +45,24 @@ impl LookArguments {
 
     /// Reads the manifest or index that the name stands for, or the platform's manifest.
     pub(crate) fn manifest(&self, terminal: &Terminal) -> Outcome<ManifestDocument> {
-        self.look(terminal, |source, doors| {
+        self.look(terminal, |source, transports| {
             let Some(platform) = self.platform.clone() else {
                 let bytes =
-                    read_bytes(source, source.root()).map_err(|error| doors.explain_documents(error))?;
+                    read_bytes(source, source.root()).map_err(|error| transports.explain_documents(error))?;
                 return Ok(ManifestDocument::new(source.root().media_type.clone(), bytes));
             };
-            Ok(self.one(source, doors, platform)?.top().clone())
+            Ok(self.one(source, transports, platform)?.top().clone())
         })
     }
 
     /// Reads the config of the platform's image; of this machine's platform where none was named.
     pub(crate) fn config(&self, terminal: &Terminal) -> Outcome<Vec<u8>> {
-        self.look(terminal, |source, doors| {
+        self.look(terminal, |source, transports| {
             let platform = self.platform.clone().unwrap_or_else(this_machine);
-            let image = self.one(source, doors, platform)?;
+            let image = self.one(source, transports, platform)?;
             match image.top().parse()? {
                 ParsedManifest::Manifest(manifest) => {
-                    read_bytes(source, &manifest.config).map_err(|error| doors.explain_documents(error))
+                    read_bytes(source, &manifest.config).map_err(|error| transports.explain_documents(error))
                 }
                 ParsedManifest::Index(_) => {
                     Err(Failure::failed(format!("{} is an index of indexes alone", self.image)))
@@ -71,19 +71,24 @@ impl LookArguments {
         })
     }
 
-    fn one(&self, source: &dyn ImageSource, doors: &Doors<'_>, platform: Platform) -> Outcome<Manifests> {
+    fn one(
+        &self,
+        source: &dyn ImageSource,
+        transports: &Transports<'_>,
+        platform: Platform,
+    ) -> Outcome<Manifests> {
         Manifests::read(source, source.root(), &Selection::Platform(platform))
-            .map_err(|error| doors.explain_documents(error))
+            .map_err(|error| transports.explain_documents(error))
     }
 
     fn look<T>(
         &self,
         terminal: &Terminal,
-        read: impl FnOnce(&dyn ImageSource, &Doors<'_>) -> Outcome<T>,
+        read: impl FnOnce(&dyn ImageSource, &Transports<'_>) -> Outcome<T>,
     ) -> Outcome<T> {
         let places = Places::find()?;
         let name = self.name(&places)?;
-        let doors = Doors::new(&places, terminal, &self.registries, references([&name], []));
-        read(doors.source(&name)?.as_ref(), &doors)
+        let transports = Transports::new(&places, terminal, &self.registries, references([&name], []));
+        read(transports.source(&name)?.as_ref(), &transports)
     }
 }

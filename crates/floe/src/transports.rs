@@ -1,7 +1,7 @@
-//! The doors through which images come and go: sources and destinations, opened with a command's flags, and the failures
-//! of either explained.
+//! Transports (containers-transports(5): `docker://`, `oci:`, `podman:`, …): sources and destinations, opened with a
+//! command's flags, and the failures of either explained.
 //!
-//! One registry client serves all doors of a command, so that a login or a token is asked for once.
+//! One registry client serves all of a command's, so that a login or a token is asked for once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -20,13 +20,13 @@ use floe_image::oci::Reference;
 use crate::arguments::RegistryArguments;
 use crate::failure::{Failure, Kind, Outcome, io_kind};
 use crate::places::Places;
+use crate::recorded::source::RecordedSource;
 use crate::recorded::{self, IMAGE_NAME_HINT};
-use crate::recorded_source::RecordedSource;
 use crate::registries;
 use crate::terminal::Terminal;
 
-/// What doors are opened with.
-pub(crate) struct Doors<'a> {
+/// What sources and destinations are opened with.
+pub(crate) struct Transports<'a> {
     places: &'a Places,
     terminal: &'a Terminal,
     registries: &'a RegistryArguments,
@@ -35,8 +35,8 @@ pub(crate) struct Doors<'a> {
     client: OnceLock<Registry>,
 }
 
-impl<'a> Doors<'a> {
-    /// Doors to the registries that these references name, and to everything else.
+impl<'a> Transports<'a> {
+    /// Transports to the registries that these references name, and to everything else.
     pub(crate) fn new<'b>(
         places: &'a Places,
         terminal: &'a Terminal,

@@ -13,7 +13,7 @@ use crate::base::BaseBlobs;
 use crate::delivery::finish_all;
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
-use crate::recipes::Recipes;
+use crate::recorded::recipes::Recipes;
 use crate::terminal::Terminal;
 use crate::watch::Watch;
 

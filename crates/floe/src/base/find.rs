@@ -14,11 +14,11 @@ use super::lock::{Lock, Locked};
 use super::pinned::{pinned, pinned_digest};
 use crate::arguments::RegistryArguments;
 use crate::configuration::{BaseName, ImageOptions};
-use crate::doors::{Doors, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::tee::Tee;
 use crate::terminal::Terminal;
+use crate::transports::{Transports, references};
 use crate::workshop;
 
 /// Under which kind the memo keeps bases, and the number of their form: one of another form is read anew.
@@ -65,22 +65,24 @@ impl Bases<'_> {
 
     /// Finds the base that a name stands for, by the lock where one is used, which learns of a name that it lacks.
     fn find(&self, name: &BaseName, platform: &Platform, lock: Option<&mut Lock>) -> Outcome<Base> {
-        let doors = Doors::new(self.places, self.terminal, self.registries, references([&name.source], []));
+        let transports =
+            Transports::new(self.places, self.terminal, self.registries, references([&name.source], []));
         let Some(digest) = self.digest(name, lock.as_deref())? else {
-            let source = doors.source(&name.source)?;
+            let source = transports.source(&name.source)?;
             let digest = source.root().digest;
             if let Some(lock) = lock {
-                lock.set(&name.written, locked(source.as_ref(), &doors)?);
+                lock.set(&name.written, locked(source.as_ref(), &transports)?);
             }
-            return self.read(name, digest, platform, &doors, Some(source));
+            return self.read(name, digest, platform, &transports, Some(source));
         };
-        self.read(name, digest, platform, &doors, None)
+        self.read(name, digest, platform, &transports, None)
     }
 
     /// Looks at what a name stands for now.
     pub(crate) fn look(&self, name: &BaseName) -> Outcome<Locked> {
-        let doors = Doors::new(self.places, self.terminal, self.registries, references([&name.source], []));
-        locked(doors.source(&name.source)?.as_ref(), &doors)
+        let transports =
+            Transports::new(self.places, self.terminal, self.registries, references([&name.source], []));
+        locked(transports.source(&name.source)?.as_ref(), &transports)
     }
 
     /// The digest that a name is to stand for; `None` when it has to be asked for.
@@ -107,7 +109,7 @@ impl Bases<'_> {
         name: &BaseName,
         digest: Digest,
         platform: &Platform,
-        doors: &Doors<'_>,
+        transports: &Transports<'_>,
         source: Option<Box<dyn ImageSource>>,
     ) -> Outcome<Base> {
         let memo = self.remembers.then(|| Memo::open(self.places.memo()));
@@ -121,10 +123,10 @@ impl Bases<'_> {
         progress.phase(&format!("reading {}", name.written));
         let source = match source {
             Some(source) => source,
-            None => self.open(name, digest, doors)?,
+            None => self.open(name, digest, transports)?,
         };
         let documents = Documents::read(source.as_ref(), source.root(), platform)
-            .map_err(|error| doors.explain_documents(error))?;
+            .map_err(|error| transports.explain_documents(error))?;
         let origin = origin(&name.source, documents.document.descriptor.digest);
         let cache = match origin {
             BlobOrigin::Registry(_) => workshop::cache(self.places)?,
@@ -141,7 +143,12 @@ impl Bases<'_> {
         Ok(base)
     }
 
-    fn open(&self, name: &BaseName, digest: Digest, doors: &Doors<'_>) -> Outcome<Box<dyn ImageSource>> {
+    fn open(
+        &self,
+        name: &BaseName,
+        digest: Digest,
+        transports: &Transports<'_>,
+    ) -> Outcome<Box<dyn ImageSource>> {
         let is_locked = pinned_digest(&name.source).is_none();
         let update = |failure: Failure| {
             if is_locked {
@@ -150,7 +157,7 @@ impl Bases<'_> {
                 failure
             }
         };
-        let source = doors.source(&pinned(&name.source, digest)).map_err(update)?;
+        let source = transports.source(&pinned(&name.source, digest)).map_err(update)?;
         let found = source.root().digest;
         if found != digest {
             let message = format!("{} is {found} now: expected {digest}", name.written);
@@ -187,9 +194,9 @@ fn origin_name(name: &SourceName) -> String {
 }
 
 /// What a source stands for, with the image of each platform.
-fn locked(source: &dyn ImageSource, doors: &Doors<'_>) -> Outcome<Locked> {
+fn locked(source: &dyn ImageSource, transports: &Transports<'_>) -> Outcome<Locked> {
     let root = source.root();
-    let explain = |error| doors.explain_documents(error);
+    let explain = |error| transports.explain_documents(error);
     let mut manifests = BTreeMap::new();
     if root.media_type.is_index() {
         let bytes = read_bytes(source, root).map_err(explain)?;

@@ -17,16 +17,16 @@ use crate::base::{BaseBlobs, Bases};
 use crate::built::Built;
 use crate::configuration::ImageOptions;
 use crate::copying::check_takes_base;
-use crate::doors::{Doors, parse_destinations, references};
 use crate::earlier::{self, Earlier};
 use crate::failure::{Failure, Outcome};
+use crate::flake::made_image;
 use crate::gather::{Gathered, gather, store};
 use crate::hearsay::Hearsay;
-use crate::made_image;
 use crate::places::Places;
 use crate::recorded::{self, OtherPlatform, Recorded};
 use crate::settings::{settings, wanted_platform};
 use crate::terminal::Terminal;
+use crate::transports::{Transports, parse_destinations, references};
 use crate::workshop::{Known, Workshop, all_sinks, explain_compose};
 
 const EXAMPLES: &str = "\
@@ -110,14 +110,18 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     };
     let named = arguments.update.previous.as_ref();
     let references = references(named.and_then(PreviousName::source), &destinations);
-    let doors = Doors::new(&places, terminal, &arguments.registries, references);
+    let transports = Transports::new(&places, terminal, &arguments.registries, references);
     let config = PushConfig { previous_tags: arguments.previous_tag.clone(), ..PushConfig::default() };
-    let opened = doors.destinations(&destinations, &config)?;
+    let opened = transports.destinations(&destinations, &config)?;
     let believes = arguments.trust_previous && !arguments.no_memo;
     let hearsay = Hearsay(if believes { &opened } else { &[] });
     let known = Known { recipe: &(), hearsay: &hearsay };
-    let earlier =
-        Earlier { doors: &doors, places: &places, name: &name, platform: wanted_platform(&options) };
+    let earlier = Earlier {
+        transports: &transports,
+        places: &places,
+        name: &name,
+        platform: wanted_platform(&options),
+    };
     let replaced = match named {
         Some(name) => earlier.images(name)?,
         None if arguments.update.no_previous => Vec::new(),
@@ -164,7 +168,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
         };
         return built.report(&[], &[], terminal);
     }
-    let explain = |failure| doors.explain_refusal(failure);
+    let explain = |failure| transports.explain_refusal(failure);
     let make = |gathered| make(gathered, &all_sinks(&opened)).map_err(explain);
     let images = gathered.iter().map(make).collect::<Outcome<Vec<_>>>()?;
     let images: Vec<&Image> = images.iter().collect();
@@ -242,9 +246,9 @@ fn keep_made(
     let trees = recorded.trees();
     let threads = arguments.threads;
     let workshop = Workshop { trees: &trees, places, terminal, threads, remembers: !arguments.no_memo };
-    let doors = Doors::new(places, terminal, &arguments.registries, references([], destinations));
-    let opened = doors.destinations(destinations, &PushConfig::default())?;
-    let explain = |failure| doors.explain_refusal(failure);
+    let transports = Transports::new(places, terminal, &arguments.registries, references([], destinations));
+    let opened = transports.destinations(destinations, &PushConfig::default())?;
+    let explain = |failure| transports.explain_refusal(failure);
     let delivered = workshop.deliver_all(&images, name, opened).map_err(explain)?;
     let built = Built { name, images: &images, replaced: &[], generation: None, started };
     built.report(destinations, &delivered, terminal)

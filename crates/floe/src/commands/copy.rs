@@ -4,9 +4,9 @@ use clap::Args;
 
 use crate::arguments::{PlatformArguments, RegistryArguments};
 use crate::copying;
-use crate::doors::{parse_destinations, parse_source};
 use crate::failure::Outcome;
 use crate::terminal::Terminal;
+use crate::transports::{parse_destinations, parse_source};
 
 const EXAMPLES: &str = "\
 Examples:

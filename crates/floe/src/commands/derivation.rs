@@ -24,15 +24,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::build::image_name;
-use crate::application::{self, Application};
 use crate::arguments::{GlobalArguments, ProgressWhen, RegistryArguments};
 use crate::base::Bases;
 use crate::configuration::{Content, Created, ImageOptions, parse_entry};
 use crate::failure::{Failure, Outcome};
+use crate::flake::application::{self, Application};
+use crate::flake::permissions::{self, Permission};
+use crate::flake::recipe_file::RecipeFile;
 use crate::gather::{Gathered, store};
-use crate::permissions::{self, Permission};
 use crate::places::Places;
-use crate::recipe_file::RecipeFile;
 use crate::recorded::Recorded;
 use crate::settings::settings;
 use crate::terminal::{Terminal, size};

@@ -8,11 +8,11 @@ use serde_json::json;
 
 use crate::arguments::RegistryArguments;
 use crate::copying::check_takes_base;
-use crate::doors::{Doors, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded;
 use crate::terminal::{Terminal, size};
+use crate::transports::{Transports, references};
 use crate::workshop::Workshop;
 
 const EXAMPLES: &str = "\
@@ -47,8 +47,8 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
         compression => compression,
     };
     let registries = RegistryArguments::default();
-    let doors = Doors::new(&places, terminal, &registries, references([], [&destination]));
-    let opened = doors.destination(&destination, PushConfig::default())?;
+    let transports = Transports::new(&places, terminal, &registries, references([], [&destination]));
+    let opened = transports.destination(&destination, PushConfig::default())?;
     let delivered = workshop.deliver(&recorded.image, &name, opened, compression)?;
     if terminal.is_json() && !matches!(destination, DestinationName::StandardOutput(_)) {
         return terminal

@@ -12,11 +12,11 @@ use floe_image::unpack::{
 use serde_json::json;
 
 use crate::arguments::{PlatformArguments, RegistryArguments};
-use crate::doors::{Doors, parse_source, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::tee::Tee;
 use crate::terminal::{Terminal, size};
+use crate::transports::{Transports, parse_source, references};
 use crate::workshop;
 
 const EXAMPLES: &str = "\
@@ -85,11 +85,11 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
 
     let places = Places::find()?;
     let name = parse_source(&arguments.image)?;
-    let doors = Doors::new(&places, terminal, &arguments.registries, references([&name], []));
-    let source = doors.source(&name)?;
+    let transports = Transports::new(&places, terminal, &arguments.registries, references([&name], []));
+    let source = transports.source(&name)?;
     let platform = PlatformArguments { platform: arguments.platform.clone(), all: false }.wanted();
     let documents = Documents::read(source.as_ref(), source.root(), &platform)
-        .map_err(|error| doors.explain_documents(error))?;
+        .map_err(|error| transports.explain_documents(error))?;
     let layers = pair(&documents)?;
     // Layers are read twice: for the tree, then for the contents.
     let cache = source.is_remote().then(|| workshop::cache(&places)).transpose()?;

@@ -8,12 +8,12 @@ use serde_json::json;
 
 use crate::arguments::RegistryArguments;
 use crate::copying::check_takes_base;
-use crate::doors::{Doors, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded::{self, Recorded};
 use crate::suggestion;
 use crate::terminal::Terminal;
+use crate::transports::{Transports, references};
 use crate::workshop::Workshop;
 
 const EXAMPLES: &str = "\
@@ -117,7 +117,7 @@ pub(crate) fn load(
     let destination = DestinationName::Engine { engine, name: None };
     check_takes_base(&destination, &image.base, terminal)?;
     let registries = RegistryArguments::default();
-    let doors = Doors::new(places, terminal, &registries, references([], [&destination]));
-    let opened = doors.destination(&destination, PushConfig::default())?;
+    let transports = Transports::new(places, terminal, &registries, references([], [&destination]));
+    let opened = transports.destination(&destination, PushConfig::default())?;
     workshop.deliver(image, name, opened, compression)
 }

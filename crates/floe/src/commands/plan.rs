@@ -9,10 +9,10 @@ use floe_store::StorePath;
 
 use crate::arguments::{PreviousFlags, PreviousName, RegistryArguments, Selection, SelectionFlags};
 use crate::commands::build::image_name;
-use crate::doors::{Doors, references};
 use crate::earlier::{self, Earlier};
 use crate::failure::{Failure, Outcome};
 use crate::gather::{Gathered, gather, store};
+use crate::transports::{Transports, references};
 
 use crate::places::Places;
 use crate::settings::{policy, wanted_platform};
@@ -61,14 +61,18 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Outcome {
     let gathered = gather(&store, &options, options.systems.iter().flatten().next(), terminal)?;
     let name = image_name(entry.as_deref(), &options, &gathered)?;
     let named = arguments.update.previous.as_ref();
-    let doors = Doors::new(
+    let transports = Transports::new(
         &places,
         terminal,
         &arguments.registries,
         references(named.and_then(PreviousName::source), []),
     );
-    let earlier =
-        Earlier { doors: &doors, places: &places, name: &name, platform: wanted_platform(&options) };
+    let earlier = Earlier {
+        transports: &transports,
+        places: &places,
+        name: &name,
+        platform: wanted_platform(&options),
+    };
     let images = match named {
         Some(name) => earlier.images(name)?,
         None if arguments.update.no_previous => Vec::new(),
@@ -162,13 +166,14 @@ fn learn(
     }
     let unnamed = "image:latest".parse()?;
     let platform = wanted_platform(&Default::default());
-    let doors = Doors::new(
+    let transports = Transports::new(
         places,
         terminal,
         registries,
         references(names.iter().filter_map(PreviousName::source), []),
     );
-    let learned = earlier::learn(&Earlier { doors: &doors, places, name: &unnamed, platform }, &names)?;
+    let learned =
+        earlier::learn(&Earlier { transports: &transports, places, name: &unnamed, platform }, &names)?;
     std::fs::write(file, learned.to_string()).map_err(|error| {
         Failure::from(anyhow::Error::new(error).context(format!("cannot write {}", file.display())))
     })?;

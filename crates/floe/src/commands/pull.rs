@@ -4,9 +4,9 @@ use clap::Args;
 use floe_destination::{DestinationName, SourceName};
 
 use crate::arguments::{PlatformArguments, RegistryArguments};
-use crate::doors::parse_destinations;
 use crate::failure::Outcome;
 use crate::terminal::Terminal;
+use crate::transports::parse_destinations;
 use crate::{copying, registries};
 
 const EXAMPLES: &str = "\

@@ -7,11 +7,11 @@ use floe_image::oci::Reference;
 use serde_json::json;
 
 use crate::arguments::RegistryArguments;
-use crate::doors::Doors;
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::recorded::{self, Recorded};
 use crate::terminal::{Terminal, size};
+use crate::transports::Transports;
 use crate::workshop::Workshop;
 
 const EXAMPLES: &str = "\
@@ -47,13 +47,13 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let (name, recorded, references) = split(&places, &arguments.words)?;
     let trees = recorded.trees();
     let workshop = Workshop { trees: &trees, places: &places, terminal, threads: None, remembers: true };
-    let doors = Doors::new(&places, terminal, &arguments.registries, &references);
+    let transports = Transports::new(&places, terminal, &arguments.registries, &references);
     let destinations: Vec<DestinationName> = references.into_iter().map(DestinationName::Registry).collect();
     let config = PushConfig { previous_tags: arguments.previous_tag.clone(), ..PushConfig::default() };
-    let opened = doors.destinations(&destinations, &config)?;
+    let opened = transports.destinations(&destinations, &config)?;
     let images: Vec<_> = recorded.images().collect();
     let delivered = workshop.deliver_all(&images, &name, opened);
-    for delivered in delivered.map_err(|failure| doors.explain_refusal(failure))? {
+    for delivered in delivered.map_err(|failure| transports.explain_refusal(failure))? {
         if terminal.is_json() {
             terminal.json(&json!({
                 "location": delivered.location, "digest": delivered.manifest.digest, "sent": delivered.written,

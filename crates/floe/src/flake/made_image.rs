@@ -11,9 +11,9 @@ use floe_store::{Store, StorePath};
 
 use crate::configuration::{Content, ImageOptions};
 use crate::failure::{Failure, Outcome};
+use crate::flake::recipe_file::{self, ARCHIVE_ENDING, RecipeFile};
 use crate::gather::{Gathered, build_installable};
 use crate::places::Places;
-use crate::recipe_file::{self, ARCHIVE_ENDING, RecipeFile};
 use crate::recorded::{OtherPlatform, Recorded};
 use crate::terminal::Terminal;
 

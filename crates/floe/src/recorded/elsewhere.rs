@@ -16,12 +16,12 @@ use floe_image::oci::{MediaType, Platform};
 use serde_json::json;
 
 use crate::base::{kept_layers, origin};
-use crate::doors::Doors;
 use crate::failure::{Failure, Outcome};
 use crate::gather::store;
 use crate::places::Places;
 use crate::recorded::{self, IMAGE_NAME_HINT, OtherPlatform, Recorded};
 use crate::terminal::Terminal;
+use crate::transports::Transports;
 use crate::watch::Watch;
 use crate::workshop;
 
@@ -43,7 +43,7 @@ impl Recording<'_> {
         &self,
         manifests: &Manifests,
         name: Option<&ImageName>,
-        doors: &Doors<'_>,
+        transports: &Transports<'_>,
     ) -> Outcome {
         let name = name.or_else(|| self.source.name()).ok_or_else(|| {
             Failure::bad_usage(format!("{} has no name: expected recorded:NAME", self.source_name))
@@ -51,7 +51,7 @@ impl Recording<'_> {
         })?;
         let recorded = match self.source_name {
             SourceName::Recorded(source) => self.again(&source.to_string(), manifests)?,
-            _ => self.foreign(manifests, doors)?,
+            _ => self.foreign(manifests, transports)?,
         };
         let generation = recorded::put(self.places, name, &recorded, self.terminal)?;
         let digest = recorded.digest()?;
@@ -77,7 +77,7 @@ impl Recording<'_> {
         Err(failure.hint("record it whole: --all"))
     }
 
-    fn foreign(&self, manifests: &Manifests, doors: &Doors<'_>) -> Outcome<Recorded> {
+    fn foreign(&self, manifests: &Manifests, transports: &Transports<'_>) -> Outcome<Recorded> {
         let mut images = Vec::new();
         for document in manifests.documents() {
             if let ParsedManifest::Manifest(manifest) = document.parse()? {
@@ -85,7 +85,7 @@ impl Recording<'_> {
                 let is_image =
                     matches!(manifest.config.media_type, MediaType::Config | MediaType::DockerConfig);
                 if is_image {
-                    images.push(self.image(document, doors)?);
+                    images.push(self.image(document, transports)?);
                 }
             }
         }
@@ -98,10 +98,10 @@ impl Recording<'_> {
     }
 
     /// One image, its layers as those of a base.
-    fn image(&self, document: &ManifestDocument, doors: &Doors<'_>) -> Outcome<Image> {
+    fn image(&self, document: &ManifestDocument, transports: &Transports<'_>) -> Outcome<Image> {
         let any = Platform::new("linux", "amd64");
         let documents = Documents::read(self.source, &document.descriptor, &any)
-            .map_err(|error| doors.explain_documents(error))?;
+            .map_err(|error| transports.explain_documents(error))?;
         let origin = origin(self.source_name, document.descriptor.digest);
         let cache = match origin {
             BlobOrigin::Registry(_) => workshop::cache(self.places)?,
@@ -111,7 +111,7 @@ impl Recording<'_> {
         progress.phase("copying");
         let layers = &documents.manifest.layers;
         floe_destination::keep(self.source, layers, &cache, &Watch(progress))
-            .map_err(|error: DeliverError| doors.explain_delivery(error))?;
+            .map_err(|error: DeliverError| transports.explain_delivery(error))?;
         // A layer that is larger than the cache is not in it.
         let blobs = Either(&cache, self.source);
         let base = Base::read(&documents.manifest, documents.config, &origin, &blobs)?;

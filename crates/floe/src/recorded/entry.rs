@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arguments::this_machine;
 use crate::failure::{Failure, Outcome};
-use crate::recipes;
+use crate::recorded::recipes;
 
 /// The form of an entry; a reader accepts no other.
 const VERSION: u32 = 1;

@@ -6,8 +6,8 @@ use floe_destination::{
 
 use super::{Recorded, open};
 use crate::failure::{Failure, Outcome};
+use crate::flake::recipe_file;
 use crate::places::Places;
-use crate::recipe_file;
 use crate::suggestion;
 
 /// How images are called.

@@ -5,14 +5,17 @@
 //! here they are one thing. Whatever a history names has its roots: they are made before, and removed after.
 
 mod entry;
+pub(crate) mod recipes;
 
 mod open;
 mod version_1;
 
+pub(crate) mod elsewhere;
 mod find;
 mod put;
 mod remove;
 mod roots;
+pub(crate) mod source;
 
 mod collect;
 

@@ -9,8 +9,8 @@ use floe_store::tree::LocalTrees;
 
 use crate::failure::Outcome;
 use crate::places::Places;
-use crate::recipes::Recipes;
 use crate::recorded::Recorded;
+use crate::recorded::recipes::Recipes;
 use crate::workshop;
 
 /// A recorded image that is read.

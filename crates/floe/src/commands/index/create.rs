@@ -5,10 +5,10 @@ use floe_destination::registry::PushConfig;
 use floe_destination::{DestinationName, JoinError, JoinedSource, SourceName};
 
 use crate::arguments::RegistryArguments;
-use crate::doors::{Doors, parse_source, references};
 use crate::failure::{Failure, Outcome};
 use crate::places::Places;
 use crate::terminal::Terminal;
+use crate::transports::{Transports, parse_source, references};
 use crate::{copying, registries};
 
 const EXAMPLES: &str = "\
@@ -43,17 +43,18 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> Outcome {
     let destination = parse_destination(&arguments.reference)?;
     let names = arguments.images.iter().map(|image| parse_source(image)).collect::<Outcome<Vec<_>>>()?;
     let places = Places::find()?;
-    let doors = Doors::new(&places, terminal, &arguments.registries, references(&names, [&destination]));
-    let sources = names.iter().map(|name| doors.source(name)).collect::<Outcome<Vec<_>>>()?;
+    let transports =
+        Transports::new(&places, terminal, &arguments.registries, references(&names, [&destination]));
+    let sources = names.iter().map(|name| transports.source(name)).collect::<Outcome<Vec<_>>>()?;
     let joined = JoinedSource::new(sources).map_err(|error| match error {
-        JoinError::Documents(error) => doors.explain_documents(error),
+        JoinError::Documents(error) => transports.explain_documents(error),
         JoinError::SamePlatform(error) => {
             Failure::failed(error.to_string()).hint("leave one of them out: whoever pulls gets only one")
         }
     })?;
     copying::check_takes(&destination, None, joined.manifests(), terminal)?;
-    let opened = doors.destination(&destination, mount_sources(&joined, &names, &destination)?)?;
-    copying::deliver(&joined, joined.manifests(), &[destination], vec![opened], &doors, terminal)
+    let opened = transports.destination(&destination, mount_sources(&joined, &names, &destination)?)?;
+    copying::deliver(&joined, joined.manifests(), &[destination], vec![opened], &transports, terminal)
 }
 
 /// A place that is written out, or a reference in a registry.
